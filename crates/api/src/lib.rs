@@ -1,0 +1,1 @@
+//! Wire types of the Linkspan API: error codes, ids, scopes, requests and responses.

@@ -1,0 +1,1 @@
+//! One file per auth mode, and the pure preparation of a request. No database.

@@ -1,0 +1,3 @@
+//! The `linkspan` command line.
+
+fn main() {}

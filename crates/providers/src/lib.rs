@@ -1,0 +1,1 @@
+//! Provider templates: their schema, interpolation and checks; the built-in catalogue is a feature.

@@ -1,0 +1,1 @@
+//! One API call with a connection's credentials: policy, retries, streaming.

@@ -1,0 +1,1 @@
+//! The core: configuration, vault, database, tenancy, integrations, connections, logs.
