@@ -1,1 +1,31 @@
-//! Provider templates: their schema, interpolation and checks; the built-in catalogue is a feature.
+//! Provider templates: their schema, interpolation and checks.
+//!
+//! A template says how to authenticate with one provider and how to call its
+//! API. It is a YAML file whose name is the provider's slug; CONTRACT section 4
+//! is the source of its keys. Everything in it is parsed once, when it is
+//! loaded: a mistake is an error at start, never during a request.
+//!
+//! The crate builds for wasm32. The built-in [`Catalogue`] is behind the
+//! feature `catalogue`.
+
+mod catalogue;
+mod config;
+mod field;
+pub mod interpolate;
+mod mode;
+mod param;
+mod pattern;
+mod slug;
+mod template;
+
+pub use catalogue::{Catalogue, CatalogueError};
+pub use config::Config;
+pub use field::{Field, FieldError, FieldFormat, FieldType, Fields, VisibleWhen};
+pub use mode::AuthMode;
+pub use param::Param;
+pub use pattern::Pattern;
+pub use slug::{InvalidSlug, check_slug};
+pub use template::{
+    AuthorizationMethod, BodyFormat, Headers, Paginate, Proxy, Retry, Template, TemplateError,
+    TokenRequestAuthMethod, Verification,
+};

@@ -1,0 +1,108 @@
+//! A set of templates by slug.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use crate::{Template, TemplateError};
+
+/// Templates by slug, read once and shared.
+#[derive(Debug, Clone, Default)]
+pub struct Catalogue(BTreeMap<String, Arc<Template>>);
+
+/// A catalogue cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    /// A folder or file cannot be read.
+    #[error("cannot read {}: {cause}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// A file is not named `<slug>.yaml`.
+    #[error("{}: a template's file name is its slug and `.yaml`", .0.display())]
+    FileName(PathBuf),
+    /// A template is wrong.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+}
+
+#[cfg(feature = "catalogue")]
+static BUILTIN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/catalogue.rs"));
+
+impl Catalogue {
+    /// The templates compiled into the program.
+    ///
+    /// # Errors
+    /// [`TemplateError`]; a test holds that there is none.
+    #[cfg(feature = "catalogue")]
+    pub fn builtin() -> Result<Self, TemplateError> {
+        BUILTIN
+            .iter()
+            .map(|(slug, yaml)| Template::parse(slug, yaml))
+            .collect()
+    }
+
+    /// The templates of a folder, every file of which is `<slug>.yaml`. Their
+    /// patterns are compiled too, so that all mistakes show at once.
+    ///
+    /// # Errors
+    /// The first [`CatalogueError`], in the order of file names.
+    pub fn from_dir(folder: &Path) -> Result<Self, CatalogueError> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |cause| CatalogueError::Io { path, cause }
+        };
+        let entries = fs::read_dir(folder).map_err(io(folder))?;
+        let mut paths: Vec<PathBuf> = entries
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()
+            .map_err(io(folder))?;
+        paths.sort();
+        let read = |path: PathBuf| {
+            let slug = slug_of(&path).ok_or_else(|| CatalogueError::FileName(path.clone()))?;
+            let yaml = fs::read_to_string(&path).map_err(io(&path))?;
+            let template = Template::parse(slug, &yaml)?;
+            template.check_patterns()?;
+            Ok(template)
+        };
+        paths.into_iter().map(read).collect()
+    }
+
+    /// The template of a slug.
+    #[must_use]
+    pub fn get(&self, slug: &str) -> Option<&Arc<Template>> {
+        self.0.get(slug)
+    }
+
+    /// All templates, by slug.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Template>> {
+        self.0.values()
+    }
+
+    /// Templates whose slug, display name or a category contains `words`,
+    /// ignoring case, by slug. All for an empty text.
+    pub fn search(&self, words: &str) -> impl Iterator<Item = &Arc<Template>> {
+        let words = words.trim().to_lowercase();
+        self.iter().filter(move |template| {
+            let contains = |text: &String| text.to_lowercase().contains(&words);
+            contains(&template.slug)
+                || contains(&template.display_name)
+                || template.categories.iter().any(contains)
+        })
+    }
+}
+
+impl FromIterator<Template> for Catalogue {
+    fn from_iter<I: IntoIterator<Item = Template>>(templates: I) -> Self {
+        let by_slug = |template: Template| (template.slug.clone(), Arc::new(template));
+        Self(templates.into_iter().map(by_slug).collect())
+    }
+}
+
+fn slug_of(path: &Path) -> Option<&str> {
+    path.file_name()?.to_str()?.strip_suffix(".yaml")
+}
