@@ -1,1 +1,26 @@
 //! The only way out: an HTTP client with an address policy, pinned DNS, timeouts and redaction.
+//!
+//! Every connection that [`Client`] opens goes to an address that its
+//! [`AddressPolicy`] has just checked. Nothing is taken from the environment:
+//! no proxy, no certificate file.
+
+mod body;
+mod client;
+mod connect;
+mod error;
+mod policy;
+mod redirect;
+mod request;
+mod resolve;
+
+pub mod redact;
+
+pub use self::body::{Body, BodyError};
+pub use self::client::{Client, Deadlines, Limits, Settings};
+pub use self::error::{Error, RedirectDenial};
+pub use self::policy::{AddressPolicy, Blocked, PolicyError, Range};
+pub use self::redirect::{Followed, Redirects};
+pub use self::resolve::{Lookup, LookupFuture, SystemLookup};
+
+/// The body of a streamed response, as [`Client::send`] gives it.
+pub use hyper::body::Incoming;

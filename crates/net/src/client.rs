@@ -1,0 +1,296 @@
+//! The client: one request out, one response back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::uri::Authority;
+use http::{HeaderValue, Request, Response};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper_util::client::legacy;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::time::Instant;
+
+use crate::body::Body;
+use crate::connect::{Connector, Usage};
+use crate::error::{Error, find, host, is_broken};
+use crate::policy::AddressPolicy;
+use crate::request::{Draft, authority, normalise};
+use crate::resolve::{CheckedResolver, Lookup, SystemLookup};
+
+/// How often a request is sent again because it met connections that the
+/// server was just closing.
+const REPLAYS: usize = 2;
+
+/// How a [`Client`] behaves.
+#[derive(Clone)]
+pub struct Settings {
+    /// What may be called.
+    pub policy: AddressPolicy,
+    /// For name resolution, TCP and TLS together.
+    pub connect_timeout: Duration,
+    /// Idle connections kept for each scheme, host and port.
+    pub pool_idle_per_host: usize,
+    /// How long an idle connection is kept. Below the idle timeouts of common
+    /// servers (60 s and more) few requests meet a closing connection.
+    pub pool_idle_timeout: Duration,
+    /// The `User-Agent` of requests that have none.
+    pub user_agent: Option<String>,
+    /// PEM files of certificate authorities to trust beside Mozilla's.
+    pub extra_root_certificates: Vec<Vec<u8>>,
+    /// Where addresses of names come from.
+    pub lookup: Arc<dyn Lookup>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            policy: AddressPolicy::strict(),
+            connect_timeout: Duration::from_secs(10),
+            pool_idle_per_host: 256,
+            pool_idle_timeout: Duration::from_secs(30),
+            user_agent: None,
+            extra_root_certificates: Vec::new(),
+            lookup: Arc::new(SystemLookup),
+        }
+    }
+}
+
+/// Times allowed to one call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// From the call to the head of the (last) response, connecting included.
+    pub response_head: Duration,
+}
+
+/// Bounds of one call whose answer is read whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// From the call to the end of the response's body.
+    pub total: Duration,
+    /// Bytes of the response's body.
+    pub max_body: usize,
+}
+
+/// The way out. Clones share connections and cost one reference count.
+#[derive(Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    http: legacy::Client<Connector, Body>,
+    policy: Arc<AddressPolicy>,
+    user_agent: Option<HeaderValue>,
+}
+
+impl Client {
+    /// Builds a client with its own pool of connections. A pooled connection
+    /// was checked when it was opened, so another policy needs another client.
+    ///
+    /// # Errors
+    /// [`Error::Settings`] names the field that cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, Error> {
+        let user_agent = settings.user_agent.as_deref().map(HeaderValue::from_str);
+        let user_agent = user_agent
+            .transpose()
+            .map_err(|_| setting("user_agent", "not a header value"))?;
+        let tls = tls(&settings.extra_root_certificates)?;
+        let policy = Arc::new(settings.policy);
+        let resolver = CheckedResolver {
+            lookup: settings.lookup,
+            policy: Arc::clone(&policy),
+        };
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(settings.pool_idle_per_host)
+            .pool_idle_timeout(settings.pool_idle_timeout)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(Connector::new(resolver, tls, settings.connect_timeout));
+        Ok(Self {
+            inner: Arc::new(Inner {
+                http,
+                policy,
+                user_agent,
+            }),
+        })
+    }
+
+    /// What this client may call.
+    pub fn policy(&self) -> &AddressPolicy {
+        &self.inner.policy
+    }
+
+    /// Sends one request and returns when the response's head is there; both
+    /// bodies stream. Redirects are answers like others. `Host`, framing and
+    /// connection headers are the client's own. Any status is `Ok`.
+    ///
+    /// # Errors
+    /// Every variant of [`Error`] but those of redirects, totals and sizes.
+    pub async fn send(
+        &self,
+        mut request: Request<Body>,
+        deadlines: Deadlines,
+    ) -> Result<Response<Incoming>, Error> {
+        let authority = authority(request.uri())?;
+        normalise(&mut request, self.inner.user_agent.as_ref())?;
+        let draft = Draft::of(&request);
+        let exchange = self.exchange(request, draft.as_ref(), &authority);
+        match tokio::time::timeout(deadlines.response_head, exchange).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::TimeoutHead {
+                host: host(&authority),
+                after: deadlines.response_head,
+            }),
+        }
+    }
+
+    /// Sends one request and reads the whole response, for token endpoints and
+    /// the like. Redirects are not followed. Any status is `Ok`.
+    ///
+    /// # Errors
+    /// As [`Client::send`], and [`Error::TimeoutTotal`], [`Error::BodyTooLarge`].
+    pub async fn fetch(
+        &self,
+        request: Request<Bytes>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, Error> {
+        let authority = authority(request.uri())?;
+        let whole = async {
+            let response = self.send_draft(&request.into(), &authority).await?;
+            let (head, body) = response.into_parts();
+            let body = read(body, limits.max_body, &authority).await?;
+            Ok(Response::from_parts(head, body))
+        };
+        match tokio::time::timeout(limits.total, whole).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::TimeoutTotal {
+                host: host(&authority),
+                after: limits.total,
+            }),
+        }
+    }
+
+    /// One hop of a request that is kept for more.
+    pub(crate) async fn send_draft(
+        &self,
+        draft: &Draft,
+        authority: &Authority,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut request = draft.request();
+        normalise(&mut request, self.inner.user_agent.as_ref())?;
+        let again = draft.method.is_idempotent().then_some(draft);
+        self.exchange(request, again, authority).await
+    }
+
+    pub(crate) async fn send_draft_until(
+        &self,
+        draft: &Draft,
+        authority: &Authority,
+        deadline: Instant,
+        deadlines: Deadlines,
+    ) -> Result<Response<Incoming>, Error> {
+        match tokio::time::timeout_at(deadline, self.send_draft(draft, authority)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::TimeoutHead {
+                host: host(authority),
+                after: deadlines.response_head,
+            }),
+        }
+    }
+
+    /// hyper-util sends again what it had not begun to send when a pooled
+    /// connection closed. What it had sent on a connection that was just
+    /// closing is sent again here, if `again` has it.
+    async fn exchange(
+        &self,
+        mut request: Request<Body>,
+        again: Option<&Draft>,
+        authority: &Authority,
+    ) -> Result<Response<Incoming>, Error> {
+        let mut replays = 0;
+        loop {
+            let error = match self.inner.http.request(request).await {
+                Ok(mut response) => {
+                    if let Some(usage) = response.extensions_mut().remove::<Usage>() {
+                        usage.answered();
+                    }
+                    return Ok(response);
+                }
+                Err(error) => error,
+            };
+            match again {
+                Some(draft) if replays < REPLAYS && met_a_closing_connection(&error) => {
+                    replays += 1;
+                    request = draft.request();
+                    normalise(&mut request, self.inner.user_agent.as_ref())?;
+                }
+                _ => return Err(Error::from_client(&error, authority)),
+            }
+        }
+    }
+}
+
+fn met_a_closing_connection(error: &legacy::Error) -> bool {
+    let mut extensions = http::Extensions::new();
+    if let Some(connected) = error.connect_info() {
+        connected.get_extras(&mut extensions);
+    }
+    let reused = extensions.get::<Usage>().is_some_and(Usage::has_answered);
+    reused && find::<hyper::Error>(error).is_some_and(is_broken)
+}
+
+async fn read(body: Incoming, limit: usize, authority: &Authority) -> Result<Bytes, Error> {
+    let too_large = || Error::BodyTooLarge {
+        host: host(authority),
+        limit,
+    };
+    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > limit) {
+        return Err(too_large());
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
+        Err(error) => Err(match find::<hyper::Error>(&*error) {
+            Some(error) => Error::from_hyper(error, host(authority)),
+            None => Error::Reset {
+                host: host(authority),
+            },
+        }),
+    }
+}
+
+fn tls(extra: &[Vec<u8>]) -> Result<ClientConfig, Error> {
+    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    for pem in extra {
+        let before = roots.len();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| certificates("not in PEM format"))?;
+            roots.add(certificate).map_err(certificates)?;
+        }
+        if roots.len() == before {
+            return Err(certificates("a file contains no certificate"));
+        }
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    Ok(ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(certificates)?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+fn certificates(reason: impl ToString) -> Error {
+    setting("extra_root_certificates", reason)
+}
+
+fn setting(setting: &'static str, reason: impl ToString) -> Error {
+    Error::Settings {
+        setting,
+        reason: reason.to_string(),
+    }
+}
