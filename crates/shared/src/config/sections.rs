@@ -1,0 +1,117 @@
+//! The settings as the rest of the program sees them. `defaults.toml` says
+//! more about each.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::vault::Keyring;
+
+/// `[server]`: how requests come in.
+#[derive(Debug, Clone)]
+pub struct Server {
+    /// The address to listen on; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// Where browsers and providers reach the server: http or https, without
+    /// user, query and fragment.
+    pub public_url: Url,
+    /// Threads that answer requests; 0 takes one for each core.
+    pub workers: usize,
+    /// Path of the result websocket; starts with a slash.
+    pub websockets_path: String,
+    /// The largest body that is read whole, in bytes.
+    pub request_body_limit: usize,
+}
+
+/// `[database]`: the control plane's Postgres.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// The `postgres://` URL, if one is set.
+    pub url: Option<SecretString>,
+    /// The URL without a pooler, if it is another one.
+    pub direct_url: Option<SecretString>,
+    /// Most connections open at once.
+    pub max_connections: usize,
+    /// How long to wait for a connection.
+    pub connect_timeout: Duration,
+}
+
+/// `[logs]`: operation logs, and what the process itself logs.
+#[derive(Debug, Clone)]
+pub struct Logs {
+    /// The URL of the logs' own database, if they have one.
+    pub database_url: Option<SecretString>,
+    /// How many days operation logs are kept.
+    pub retention_days: u32,
+    /// Levels as `tracing_subscriber::EnvFilter` reads them.
+    pub level: String,
+    /// The form of the process's own log lines.
+    pub format: LogFormat,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// `[vault]`: the root keys.
+#[derive(Debug, Clone)]
+pub struct Vault {
+    /// The keyring, if root keys are set.
+    pub keyring: Option<Keyring>,
+}
+
+/// `[net]`: calls to the outside.
+#[derive(Debug, Clone)]
+pub struct Net {
+    /// Destinations allowed although they are private.
+    pub allow: Vec<String>,
+    /// Destinations refused in any case.
+    pub deny: Vec<String>,
+    /// How long connecting may take.
+    pub connect_timeout: Duration,
+}
+
+/// `[proxy]`: proxied calls.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// How long an API may take to begin its answer.
+    pub timeout: Duration,
+    /// The largest request body that is held for a retry, in bytes.
+    pub held_body_limit: usize,
+}
+
+/// `[cache]`: what is kept in memory.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    /// How long; zero turns the cache off.
+    pub ttl: Duration,
+}
+
+/// `[providers]`: provider templates.
+#[derive(Debug, Clone)]
+pub struct Providers {
+    /// A directory of additional templates.
+    pub dir: Option<PathBuf>,
+}
+
+/// `[connect]`: connect sessions.
+#[derive(Debug, Clone)]
+pub struct Connect {
+    /// How long a connect session can be used.
+    pub session_ttl: Duration,
+}
+
+/// `[oauth]`: authorisations under way.
+#[derive(Debug, Clone)]
+pub struct OAuth {
+    /// How long an end user may take to come back from the provider.
+    pub flow_ttl: Duration,
+}

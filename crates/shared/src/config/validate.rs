@@ -1,0 +1,192 @@
+//! The one validation: from settled texts and numbers to [`Config`]'s types.
+
+use std::path::PathBuf;
+
+use linkspan_net::AddressPolicy;
+use url::Url;
+
+use super::reader::Reader;
+use super::{
+    Cache, Connect, Database, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
+};
+use crate::vault::Keyring;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+const DAY_S: i64 = 24 * 60 * 60;
+const GIB: i64 = 1024 * 1024 * 1024;
+
+pub(super) fn server(read: &mut Reader) -> Option<Server> {
+    let bind = read.parsed(
+        "server.bind",
+        "an IP address and a port, as in 127.0.0.1:3003",
+    );
+    let public_url = public_url(read);
+    let workers = read.number("server.workers", 0..=1024);
+    let websockets_path = websockets_path(read);
+    let request_body_limit = read.number("server.request_body_limit", 1024..=GIB);
+    Some(Server {
+        bind: bind?,
+        public_url: public_url?,
+        workers: workers?,
+        websockets_path: websockets_path?,
+        request_body_limit: request_body_limit?,
+    })
+}
+
+fn public_url(read: &mut Reader) -> Option<Url> {
+    let key = "server.public_url";
+    let expected = "an http or https URL without user, query and fragment";
+    let url: Url = read.parsed(key, expected)?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !plain {
+        read.expected(key, expected);
+    }
+    plain.then_some(url)
+}
+
+fn websockets_path(read: &mut Reader) -> Option<String> {
+    let key = "server.websockets_path";
+    let path = read.text(key)?;
+    let fine = path.starts_with('/') && !path.contains(['?', '#', ' ', '{', '}']);
+    if !fine {
+        read.expected(key, "a path that starts with a slash");
+    }
+    fine.then_some(path)
+}
+
+pub(super) fn database(read: &mut Reader) -> Option<Database> {
+    let url = read.postgres("database.url");
+    let direct_url = read.postgres("database.direct_url");
+    let max_connections = read.number("database.max_connections", 1..=10_000);
+    let connect_timeout = read.millis("database.connect_timeout", 1..=DAY_MS);
+    Some(Database {
+        url: url?,
+        direct_url: direct_url?,
+        max_connections: max_connections?,
+        connect_timeout: connect_timeout?,
+    })
+}
+
+pub(super) fn logs(read: &mut Reader) -> Option<Logs> {
+    let database_url = read.postgres("logs.database_url");
+    let retention_days = read.number("logs.retention_days", 1..=3650);
+    let level = log_level(read);
+    let format = log_format(read);
+    Some(Logs {
+        database_url: database_url?,
+        retention_days: retention_days?,
+        level: level?,
+        format: format?,
+    })
+}
+
+/// Stricter than the logging library, which takes a mistyped level for the
+/// name of a part of the program.
+fn log_level(read: &mut Reader) -> Option<String> {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    let key = "logs.level";
+    let text = read.text(key)?;
+    let fine = text
+        .split(',')
+        .all(|directive| match directive.split_once('=') {
+            Some((part, level)) => !part.trim().is_empty() && LEVELS.contains(&level.trim()),
+            None => LEVELS.contains(&directive.trim()),
+        });
+    if !fine {
+        read.expected(
+            key,
+            "levels (error, warn, info, debug, trace, off), as in \
+             \"info,linkspan_proxy=debug\"",
+        );
+    }
+    fine.then_some(text)
+}
+
+fn log_format(read: &mut Reader) -> Option<LogFormat> {
+    let key = "logs.format";
+    match read.text(key)?.as_str() {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => {
+            read.expected(key, "\"text\" or \"json\"");
+            None
+        }
+    }
+}
+
+pub(super) fn vault(read: &mut Reader) -> Option<Vault> {
+    let key = "vault.root_keys";
+    let entries = read.list(key)?;
+    if entries.is_empty() {
+        return Some(Vault { keyring: None });
+    }
+    match Keyring::parse(&entries) {
+        Ok(keyring) => Some(Vault {
+            keyring: Some(keyring),
+        }),
+        Err(error) => {
+            read.refuse(key, error);
+            None
+        }
+    }
+}
+
+pub(super) fn net(read: &mut Reader) -> Option<Net> {
+    let allow = destinations(read, "net.allow");
+    let deny = destinations(read, "net.deny");
+    let connect_timeout = read.millis("net.connect_timeout_ms", 1..=DAY_MS);
+    Some(Net {
+        allow: allow?,
+        deny: deny?,
+        connect_timeout: connect_timeout?,
+    })
+}
+
+/// Destinations that the address policy can read.
+fn destinations(read: &mut Reader, key: &str) -> Option<Vec<String>> {
+    let entries = read.list(key)?;
+    if let Err(error) = AddressPolicy::from_settings(&entries, &[]) {
+        read.refuse(key, error);
+        return None;
+    }
+    Some(entries)
+}
+
+pub(super) fn proxy(read: &mut Reader) -> Option<Proxy> {
+    let timeout = read.millis("proxy.timeout_ms", 1..=DAY_MS);
+    let held_body_limit = read.number("proxy.held_body_limit", 0..=GIB);
+    Some(Proxy {
+        timeout: timeout?,
+        held_body_limit: held_body_limit?,
+    })
+}
+
+pub(super) fn cache(read: &mut Reader) -> Option<Cache> {
+    let ttl = read.millis("cache.ttl_ms", 0..=60_000);
+    Some(Cache { ttl: ttl? })
+}
+
+pub(super) fn providers(read: &mut Reader) -> Option<Providers> {
+    let dir = read.text("providers.dir")?;
+    Some(Providers {
+        dir: Some(dir).filter(|dir| !dir.is_empty()).map(PathBuf::from),
+    })
+}
+
+pub(super) fn connect(read: &mut Reader) -> Option<Connect> {
+    let session_ttl = read.seconds("connect.session_ttl_s", 1..=DAY_S);
+    Some(Connect {
+        session_ttl: session_ttl?,
+    })
+}
+
+pub(super) fn oauth(read: &mut Reader) -> Option<OAuth> {
+    let flow_ttl = read.seconds("oauth.flow_ttl_s", 1..=DAY_S);
+    Some(OAuth {
+        flow_ttl: flow_ttl?,
+    })
+}

@@ -1,0 +1,155 @@
+//! Sealing and opening values with the data keys of one environment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use super::envelope::{self, KeyBytes};
+use super::error::Error;
+use super::sealed::SEALED;
+use crate::tenancy::EnvironmentId;
+
+/// The first byte of a sealed value.
+const FORMAT: u8 = 1;
+
+/// Where a value is stored. A value opens only where it was sealed for.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The table.
+    pub table: &'static str,
+    /// The column.
+    pub column: &'static str,
+    /// The row's `id`: a UUID's 16 bytes, or a `bigint`'s 8, big-endian.
+    pub row: &'a [u8],
+}
+
+/// The data keys of one environment, all versions of them. The newest one
+/// seals. `Debug` shows no keys, and dropping erases them.
+///
+/// A sealed value is `1 ‖ version of the data key (u32, big-endian) ‖ 12-byte
+/// nonce ‖ ciphertext ‖ 16-byte tag`.
+pub struct EnvironmentKeys {
+    environment: EnvironmentId,
+    keys: BTreeMap<u32, KeyBytes>,
+}
+
+impl EnvironmentKeys {
+    pub(super) fn new(environment: EnvironmentId, keys: BTreeMap<u32, KeyBytes>) -> Self {
+        Self { environment, keys }
+    }
+
+    /// The version that seals.
+    pub(super) fn newest(&self) -> Option<u32> {
+        self.keys.last_key_value().map(|(version, _)| *version)
+    }
+
+    /// Seals a value for one place.
+    ///
+    /// # Errors
+    /// [`Error::Unlisted`] for a column that rotation does not know;
+    /// [`Error::NoDataKey`], [`Error::Random`], [`Error::Cipher`].
+    pub fn seal(&self, context: &Context<'_>, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        let Context { table, column, .. } = *context;
+        if !SEALED
+            .iter()
+            .any(|s| s.table == table && s.column == column)
+        {
+            return Err(Error::Unlisted { table, column });
+        }
+        let (version, key) = self.keys.last_key_value().ok_or(Error::NoDataKey {
+            environment: self.environment,
+        })?;
+        let [a, b, c, d] = version.to_be_bytes();
+        envelope::seal(
+            &envelope::derive(key, table)?,
+            &[FORMAT, a, b, c, d],
+            &self.aad(context),
+            plain,
+        )
+    }
+
+    /// Opens a value that was sealed for this place. The result is erased when
+    /// dropped.
+    ///
+    /// # Errors
+    /// [`Error::UnknownVersion`] when a newer data key sealed it than these;
+    /// [`Error::Refused`] when it was changed or belongs elsewhere;
+    /// [`Error::Malformed`].
+    pub fn open(&self, context: &Context<'_>, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let Context { table, column, .. } = *context;
+        let (header, body) = sealed
+            .split_first_chunk::<5>()
+            .ok_or(Error::Malformed { table, column })?;
+        let [FORMAT, a, b, c, d] = *header else {
+            return Err(Error::Malformed { table, column });
+        };
+        let version = u32::from_be_bytes([a, b, c, d]);
+        let key = self
+            .keys
+            .get(&version)
+            .ok_or(Error::UnknownVersion { version })?;
+        envelope::open(&envelope::derive(key, table)?, &self.aad(context), body)
+            .ok_or(Error::Refused { table, column })
+    }
+
+    /// Seals a value as JSON.
+    ///
+    /// # Errors
+    /// As [`EnvironmentKeys::seal`], and [`Error::Json`] when the value has no
+    /// JSON form.
+    pub fn seal_json<T: Serialize + ?Sized>(
+        &self,
+        context: &Context<'_>,
+        value: &T,
+    ) -> Result<Vec<u8>, Error> {
+        let Context { table, column, .. } = *context;
+        let plain = serde_json::to_vec(value).map_err(|_| Error::Json { table, column })?;
+        self.seal(context, &Zeroizing::new(plain))
+    }
+
+    /// Opens a value that was sealed as JSON.
+    ///
+    /// # Errors
+    /// As [`EnvironmentKeys::open`], and [`Error::Json`] when it is not a `T`.
+    pub fn open_json<T: DeserializeOwned>(
+        &self,
+        context: &Context<'_>,
+        sealed: &[u8],
+    ) -> Result<T, Error> {
+        from_json(context, &self.open(context, sealed)?)
+    }
+
+    /// `environment ‖ table ‖ column ‖ row`. Names are preceded by their length
+    /// so that no two places have the same bytes; Postgres keeps them under 64.
+    fn aad(&self, context: &Context<'_>) -> Vec<u8> {
+        let mut aad = self.environment.0.as_bytes().to_vec();
+        for name in [context.table, context.column] {
+            aad.extend_from_slice(&(name.len() as u64).to_be_bytes());
+            aad.extend_from_slice(name.as_bytes());
+        }
+        aad.extend_from_slice(context.row);
+        aad
+    }
+}
+
+pub(super) fn from_json<T: DeserializeOwned>(
+    context: &Context<'_>,
+    plain: &[u8],
+) -> Result<T, Error> {
+    serde_json::from_slice(plain).map_err(|_| Error::Json {
+        table: context.table,
+        column: context.column,
+    })
+}
+
+impl fmt::Debug for EnvironmentKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EnvironmentKeys")
+            .field("environment", &self.environment.0)
+            .field("versions", &self.keys.keys().collect::<Vec<_>>())
+            .finish()
+    }
+}
