@@ -1,6 +1,8 @@
 //! The configuration values that a template's placeholders may name.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
@@ -11,14 +13,41 @@ use crate::{Fields, Template};
 /// a field that is not set has its `default_value`.
 ///
 /// As a [`Scope`] it resolves `connectionConfig.*` and `integrationConfig.*`.
-#[derive(Debug, Clone, Copy)]
+/// `Debug` hides the values, since fields may be secret.
+#[derive(Clone, Copy)]
 pub struct Config<'a> {
     /// Says which fields there are, and their defaults.
     pub template: &'a Template,
     /// The connection's values.
-    pub connection: &'a Map<String, Value>,
+    pub connection: &'a (dyn ConfigValues + Sync),
     /// The integration's values.
-    pub integration: &'a Map<String, Value>,
+    pub integration: &'a (dyn ConfigValues + Sync),
+}
+
+/// Configuration values by key.
+pub trait ConfigValues {
+    /// The text, number or boolean under `key`, which may be a dotted path.
+    fn value(&self, key: &str) -> Option<Cow<'_, str>>;
+}
+
+impl ConfigValues for BTreeMap<String, String> {
+    fn value(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.get(key).map(|value| Cow::Borrowed(value.as_str()))
+    }
+}
+
+impl ConfigValues for Map<String, Value> {
+    fn value(&self, key: &str) -> Option<Cow<'_, str>> {
+        find(self, key)
+    }
+}
+
+impl fmt::Debug for Config<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("template", &self.template.slug)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Scope for Config<'_> {
@@ -28,7 +57,9 @@ impl Scope for Config<'_> {
             Root::IntegrationConfig => (self.integration, &self.template.integration_config),
             Root::Credentials | Root::Bare => return None,
         };
-        find(values, path.key()).or_else(|| default_value(fields, path.key()))
+        values
+            .value(path.key())
+            .or_else(|| default_value(fields, path.key()))
     }
 }
 
@@ -81,11 +112,11 @@ connection_config:
         let connection = json!({
             "team.id": "T1", "installation": { "uuid": "u-1" }, "port": 8443, "on": true, "list": [],
         });
-        let integration = json!({ "baseUrl": "http://x" });
+        let integration = BTreeMap::from([("baseUrl".to_owned(), "http://x".to_owned())]);
         let config = Config {
             template: &template,
             connection: connection.as_object().unwrap(),
-            integration: integration.as_object().unwrap(),
+            integration: &integration,
         };
         let value = |path: &str| {
             Text::parse(&format!("${{{path}}}"))

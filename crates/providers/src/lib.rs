@@ -19,7 +19,7 @@ mod slug;
 mod template;
 
 pub use catalogue::{Catalogue, CatalogueError};
-pub use config::Config;
+pub use config::{Config, ConfigValues};
 pub use field::{Field, FieldError, FieldFormat, FieldType, Fields, VisibleWhen};
 pub use mode::AuthMode;
 pub use param::Param;

@@ -1,0 +1,108 @@
+//! What this crate fails with.
+
+use linkspan_api::ErrorCode;
+use linkspan_providers::AuthMode;
+use linkspan_providers::interpolate::{Unresolved, UrlError};
+
+use crate::TransportError;
+
+/// What this crate fails with. No message holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The template lacks a key that the operation needs.
+    #[error("provider `{provider}` has no {key}")]
+    Template {
+        /// The template's slug.
+        provider: String,
+        /// The missing key.
+        key: &'static str,
+    },
+    /// The template asks for something that is not built yet.
+    #[error("provider `{provider}` needs {feature}, which is not supported")]
+    Unsupported {
+        /// The template's slug.
+        provider: String,
+        /// What it needs.
+        feature: &'static str,
+    },
+    /// The connection's credentials are not of the mode that was asked for.
+    #[error("the connection does not authenticate by {0}")]
+    WrongMode(AuthMode),
+    /// A URL of the template cannot be made from the values there are.
+    #[error(transparent)]
+    Url(#[from] UrlError),
+    /// The caller's path or base URL does not make a URL.
+    #[error("the path does not make a valid URL: {0}")]
+    Path(String),
+    /// A header's value has characters that HTTP does not allow.
+    #[error("the value of header `{0}` cannot be sent")]
+    Header(String),
+    /// No answer came from the token endpoint.
+    #[error(transparent)]
+    Transport(#[from] TransportError),
+    /// The token endpoint said no.
+    #[error("the provider refused the token request (status {status}): {message}")]
+    Refused {
+        /// HTTP status; 200 from providers that put errors there.
+        status: u16,
+        /// RFC 6749 section 5.2, for example `invalid_grant`, where given.
+        error: Option<String>,
+        /// At most 300 characters, of the provider's words or ours.
+        message: String,
+    },
+    /// The token endpoint's answer is neither JSON nor a form.
+    #[error(
+        "the provider's token endpoint answered status {status} with {content_type}, not with tokens"
+    )]
+    Unreadable {
+        /// HTTP status.
+        status: u16,
+        /// The answer's content type, cut to 60 characters.
+        content_type: String,
+    },
+    /// The token endpoint's answer has no access token.
+    #[error("the provider's token answer (status {status}) has no access token")]
+    NoAccessToken {
+        /// HTTP status.
+        status: u16,
+    },
+    /// There is no refresh token to refresh with.
+    #[error("the connection has no refresh token")]
+    NoRefreshToken,
+    /// The system gave no random bytes.
+    #[error("the system's random generator failed")]
+    Random,
+}
+
+impl Error {
+    /// The error's code in the API's table.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Template {
+                key: "proxy.base_url",
+                ..
+            } => ErrorCode::MissingApiUrl,
+            Self::Template { .. } | Self::Unsupported { .. } | Self::WrongMode(_) => {
+                ErrorCode::InvalidAuthMode
+            }
+            Self::Url(_) => ErrorCode::MissingConnectionConfig,
+            Self::Path(_) => ErrorCode::InvalidUriParams,
+            Self::Header(_) => ErrorCode::InvalidHeaders,
+            Self::Transport(TransportError::Denied(_)) => ErrorCode::UpstreamAddressDenied,
+            Self::Transport(TransportError::Timeout) => ErrorCode::UpstreamTimeout,
+            Self::Transport(TransportError::Failed(_)) => ErrorCode::UpstreamUnreachable,
+            Self::Refused { .. }
+            | Self::Unreadable { .. }
+            | Self::NoAccessToken { .. }
+            | Self::NoRefreshToken => ErrorCode::InvalidCredentials,
+            Self::Random => ErrorCode::GenericErrorSupport,
+        }
+    }
+}
+
+impl From<Unresolved> for Error {
+    fn from(unresolved: Unresolved) -> Self {
+        Self::Url(unresolved.into())
+    }
+}

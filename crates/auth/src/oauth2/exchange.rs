@@ -1,0 +1,140 @@
+//! Token requests: a code, or a refresh token, for new tokens.
+
+use std::collections::BTreeMap;
+
+use chrono::Utc;
+use linkspan_providers::interpolate::UrlText;
+use linkspan_providers::{Config, Param};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Map, Value};
+
+use super::begin::resolved;
+use super::{Finished, Tokens, answer, token_request};
+use crate::scope::RequestScope;
+use crate::{Client, Credentials, Error, TokenEndpoint};
+
+/// What the browser brought back, and what was kept since [`super::begin`].
+#[derive(Debug, Clone, Copy)]
+pub struct CodeGrant<'a> {
+    /// The authorisation code.
+    pub code: &'a SecretString,
+    /// The same as in the authorize URL.
+    pub redirect_uri: &'a str,
+    /// As [`super::begin`] gave it.
+    pub pkce_verifier: Option<&'a SecretString>,
+}
+
+/// Exchanges a code for tokens (RFC 6749 section 4.1.3).
+///
+/// # Errors
+/// [`Error::Refused`] with the provider's words, and the others that
+/// [`Error`] lists for token requests.
+pub async fn finish<E: TokenEndpoint>(
+    client: &Client,
+    config: &Config<'_>,
+    grant: &CodeGrant<'_>,
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    let code = grant.code.expose_secret();
+    let verifier = grant.pkce_verifier.map(ExposeSecret::expose_secret);
+    let mut params = params(&config.template.token_params, client, config);
+    params
+        .entry("grant_type")
+        .or_insert_with(|| "authorization_code".into());
+    params.insert("code".into(), code.into());
+    params.insert("redirect_uri".into(), grant.redirect_uri.into());
+    if let Some(verifier) = verifier {
+        params.insert("code_verifier".into(), verifier.into());
+    }
+    let url = config.template.token_url.as_ref();
+    send(
+        client,
+        config,
+        url,
+        params,
+        &[Some(code), verifier],
+        endpoint,
+    )
+    .await
+}
+
+/// Buys new tokens with the refresh token (RFC 6749 section 6). The old refresh
+/// token is kept when the answer has no new one.
+///
+/// # Errors
+/// [`Error::NoRefreshToken`], and those of [`finish`].
+pub async fn refresh<E: TokenEndpoint>(
+    client: &Client,
+    config: &Config<'_>,
+    tokens: &Tokens,
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    let template = config.template;
+    let spent = tokens.refresh_token.as_ref().ok_or(Error::NoRefreshToken)?;
+    let mut params = match &template.refresh_params {
+        Some(own) => params(own, client, config),
+        None => {
+            let mut shared = params(&template.token_params, client, config);
+            shared.remove("grant_type");
+            shared
+        }
+    };
+    params
+        .entry("grant_type")
+        .or_insert_with(|| "refresh_token".into());
+    params.insert("refresh_token".into(), spent.expose_secret().into());
+    let url = template
+        .refresh_url
+        .as_ref()
+        .or(template.token_url.as_ref());
+    let secrets = [
+        Some(spent.expose_secret()),
+        Some(tokens.access_token.expose_secret()),
+    ];
+    let mut finished = send(client, config, url, params, &secrets, endpoint).await?;
+    if let Credentials::OAuth2(fresh) = &mut finished.credentials {
+        fresh.refresh_token.get_or_insert_with(|| spent.clone());
+    }
+    Ok(finished)
+}
+
+fn params(
+    params: &BTreeMap<String, Param>,
+    client: &Client,
+    config: &Config<'_>,
+) -> Map<String, Value> {
+    resolved(params, &RequestScope::new(config, Some(client), None))
+}
+
+async fn send<E: TokenEndpoint>(
+    client: &Client,
+    config: &Config<'_>,
+    url: Option<&UrlText>,
+    params: Map<String, Value>,
+    secrets: &[Option<&str>],
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    let template = config.template;
+    let missing = || Error::Template {
+        provider: template.slug.clone(),
+        key: "token_url",
+    };
+    let url = url
+        .ok_or_else(missing)?
+        .to_url(&RequestScope::new(config, Some(client), None))?;
+    let request = token_request::build(template, client, &url, params)?;
+    // Taken before the call: a slow answer must not make a token look younger.
+    let issued_at = Utc::now();
+    let response = endpoint.send(request).await?;
+    let client_secret = client
+        .client_secret
+        .as_ref()
+        .map(ExposeSecret::expose_secret);
+    let secrets: Vec<&str> = secrets
+        .iter()
+        .copied()
+        .chain([client_secret])
+        .flatten()
+        .collect();
+    answer::read(template, &response, issued_at, &secrets)
+}
