@@ -1,1 +1,12 @@
-//! Wire types of the Linkspan API: error codes, ids, scopes, requests and responses.
+//! Wire types of the Linkspan API: error codes, scopes, requests and
+//! responses. Builds for wasm; knows nothing of servers or databases.
+
+pub mod connect;
+pub mod connections;
+pub mod error;
+pub mod integrations;
+pub mod popup;
+pub mod scope;
+
+pub use error::{ErrorBody, ErrorCode, FieldError};
+pub use scope::{Scope, Scopes};

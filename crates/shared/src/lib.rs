@@ -1,1 +1,21 @@
-//! The core: configuration, vault, database, tenancy, integrations, connections, logs.
+//! The core of Linkspan: configuration, vault, database, tenancy, integrations,
+//! connections and logs.
+//!
+//! It knows the domain and the database, and nothing of HTTP servers.
+
+pub mod config;
+pub mod connect_sessions;
+pub mod connections;
+pub mod core;
+pub mod db;
+mod error;
+pub mod integrations;
+pub mod logs;
+pub mod oauth_flows;
+mod outbound;
+pub mod tenancy;
+pub mod token;
+pub mod vault;
+
+pub use crate::core::Core;
+pub use error::Error;

@@ -1,1 +1,13 @@
-//! A database per test and a running test app; used only from tests.
+//! A database per test, and a running app to drive; used only from tests.
+//!
+//! `cargo xtask test` provides the Postgres that this needs.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot be set up has failed"
+)]
+
+mod database;
+
+pub use database::TestDatabase;

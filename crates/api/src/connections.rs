@@ -1,0 +1,101 @@
+//! `/connections` (CONTRACT 2.6).
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::connect::Tags;
+
+/// Answer of `GET /connections`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionList {
+    /// The page of connections, newest first.
+    pub connections: Vec<ConnectionSummary>,
+}
+
+/// A connection as it is listed.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionSummary {
+    /// Internal number.
+    pub id: i64,
+    /// The connection's id.
+    pub connection_id: String,
+    /// The integration's key.
+    pub provider_config_key: String,
+    /// The provider's slug.
+    pub provider: String,
+    /// When it was created.
+    pub created: DateTime<Utc>,
+    /// What the product stored with it.
+    pub metadata: serde_json::Value,
+    /// What is wrong with it now.
+    pub errors: Vec<ConnectionError>,
+    /// Who connected.
+    pub end_user: Option<ConnectionEndUser>,
+    /// Labels.
+    pub tags: Tags,
+}
+
+/// Answer of `GET /connections/{id}`.
+#[derive(Clone, Serialize)]
+pub struct ConnectionFull {
+    /// Internal number.
+    pub id: i64,
+    /// The connection's id.
+    pub connection_id: String,
+    /// The integration's key.
+    pub provider_config_key: String,
+    /// The provider's slug.
+    pub provider: String,
+    /// What is wrong with it now.
+    pub errors: Vec<ConnectionError>,
+    /// Who connected.
+    pub end_user: Option<ConnectionEndUser>,
+    /// What the product stored with it.
+    pub metadata: serde_json::Value,
+    /// Values that the template's URLs and headers use.
+    pub connection_config: serde_json::Value,
+    /// Labels.
+    pub tags: Tags,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+    /// When its credentials were last asked for.
+    pub last_fetched_at: DateTime<Utc>,
+    /// The credentials, refreshed; `{}` without the scope for them.
+    pub credentials: serde_json::Value,
+}
+
+impl std::fmt::Debug for ConnectionFull {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectionFull")
+            .field("connection_id", &self.connection_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Something that is wrong with a connection.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ConnectionError {
+    /// `auth` or `sync`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The operation in the logs.
+    pub log_id: String,
+}
+
+/// Who connected, as connections show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionEndUser {
+    /// The product's own id of the user.
+    pub id: String,
+    /// What people see.
+    pub display_name: Option<String>,
+    /// The user's email address.
+    pub email: Option<String>,
+    /// Labels.
+    #[serde(default)]
+    pub tags: Tags,
+    /// The user's organisation.
+    pub organization: Option<crate::connect::Organization>,
+}

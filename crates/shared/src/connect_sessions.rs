@@ -1,0 +1,242 @@
+//! Connect sessions: what a product's backend allows one end user's browser to
+//! do for half an hour (CONTRACT 2.4).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use linkspan_api::connect::{ConfigDefaults, CreateConnectSession, EndUser, Organization, Tags};
+use linkspan_api::{ErrorCode, FieldError};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::db::Connection;
+use crate::db::schema::connect_sessions;
+use crate::tenancy::EnvironmentId;
+use crate::vault::{Context, EnvironmentKeys, Vault};
+use crate::{Core, Error, integrations, token};
+
+/// What every session token starts with; 64 hexadecimal digits follow.
+pub const TOKEN_PREFIX: &str = "nango_connect_session_";
+
+/// Whether a text has the form of a session token.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    text.strip_prefix(TOKEN_PREFIX)
+        .is_some_and(|rest| rest.len() == 64 && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+/// What a session was created with; sealed, since configuration defaults can
+/// carry a client's secret.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Details {
+    /// Who will connect.
+    pub end_user: Option<EndUser>,
+    /// The organisation of the end user.
+    pub organization: Option<Organization>,
+    /// Per integration, what a flow starts with.
+    pub defaults: BTreeMap<String, ConfigDefaults>,
+    /// Labels for the connections that are made.
+    pub tags: Tags,
+}
+
+/// A session that is valid now.
+#[derive(Clone)]
+pub struct ConnectSession {
+    /// The environment that it belongs to.
+    pub environment_id: EnvironmentId,
+    /// Internal id.
+    pub id: Uuid,
+    /// Keys of the integrations that may be connected; all when absent.
+    pub allowed_integrations: Option<Vec<String>>,
+    /// What it was created with.
+    pub details: Details,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+}
+
+impl ConnectSession {
+    /// Refuses an integration that the session does not allow.
+    ///
+    /// # Errors
+    /// [`Error::IntegrationNotAllowed`].
+    pub fn allow(&self, unique_key: &str) -> Result<(), Error> {
+        match &self.allowed_integrations {
+            Some(allowed) if !allowed.iter().any(|key| key == unique_key) => {
+                Err(Error::IntegrationNotAllowed(unique_key.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for ConnectSession {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectSession")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+fn context(id: &Uuid) -> Context<'_> {
+    Context {
+        table: "connect_sessions",
+        column: "details",
+        row: id.as_bytes(),
+    }
+}
+
+/// Most labels of a session (the contract's limit).
+const MOST_TAGS: usize = 10;
+
+/// Checks a request and creates a session.
+///
+/// # Errors
+/// [`Error::Invalid`] for a body that names nobody, has too many labels, or
+/// names an integration that the environment does not have.
+pub async fn open(
+    core: &Core,
+    environment: EnvironmentId,
+    request: CreateConnectSession,
+) -> Result<(SecretString, DateTime<Utc>), Error> {
+    if request.end_user.is_none() && request.tags.is_empty() {
+        let message = "end_user is required when there are no tags";
+        return Err(Error::invalid_body("invalid_type", message, &["end_user"]));
+    }
+    if request.tags.len() > MOST_TAGS {
+        let message = format!("must have at most {MOST_TAGS} entries");
+        return Err(Error::invalid_body("too_big", message, &["tags"]));
+    }
+    let keys = core.vault.environment(environment).await?;
+    let mut conn = core.db.conn().await?;
+    check_integrations(&mut conn, environment, &request).await?;
+    let details = Details {
+        end_user: request.end_user,
+        organization: request.organization,
+        defaults: request.integrations_config_defaults,
+        tags: request.tags,
+    };
+    let allowed = request.allowed_integrations;
+    let life = core.settings.connect_session_life;
+    create(&mut conn, &keys, environment, allowed, details, life).await
+}
+
+async fn check_integrations(
+    conn: &mut Connection,
+    environment: EnvironmentId,
+    request: &CreateConnectSession,
+) -> Result<(), Error> {
+    let known = integrations::keys(conn, environment).await?;
+    let allowed = request.allowed_integrations.iter().flatten().enumerate();
+    let mut fields: Vec<FieldError> = allowed
+        .filter(|(_, key)| !known.contains(key))
+        .map(|(at, key)| {
+            let path = ["allowed_integrations", &at.to_string()];
+            FieldError::new("custom", format!("Integration {key} does not exist"), &path)
+        })
+        .collect();
+    for key in request.integrations_config_defaults.keys() {
+        if !known.contains(key) {
+            let path = ["integrations_config_defaults", key];
+            let message = format!("Integration {key} does not exist");
+            fields.push(FieldError::new("custom", message, &path));
+        }
+    }
+    match fields.is_empty() {
+        true => Ok(()),
+        false => Err(Error::Invalid {
+            code: ErrorCode::InvalidBody,
+            fields,
+        }),
+    }
+}
+
+/// Creates a session. Its token is returned here and nowhere else.
+///
+/// # Errors
+/// When the database or the system's randomness fails.
+async fn create(
+    conn: &mut Connection,
+    keys: &EnvironmentKeys,
+    environment: EnvironmentId,
+    allowed_integrations: Option<Vec<String>>,
+    details: Details,
+    life: Duration,
+) -> Result<(SecretString, DateTime<Utc>), Error> {
+    let id = Uuid::now_v7();
+    let text = format!("{TOKEN_PREFIX}{}", token::random_hex::<32>()?);
+    let expires_at = Utc::now() + life;
+    diesel::insert_into(connect_sessions::table)
+        .values((
+            connect_sessions::environment_id.eq(environment),
+            connect_sessions::id.eq(id),
+            connect_sessions::token_hash.eq(token::hash(&text)),
+            connect_sessions::allowed_integrations.eq(allowed_integrations),
+            connect_sessions::details.eq(keys.seal_json(&context(&id), &details)?),
+            connect_sessions::expires_at.eq(expires_at),
+        ))
+        .execute(conn)
+        .await?;
+    Ok((text.into(), expires_at))
+}
+
+/// The session of a token, if it is still valid. One of the queries that find
+/// the environment rather than take it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn find(
+    conn: &mut Connection,
+    vault: &Vault,
+    text: &SecretString,
+) -> Result<Option<ConnectSession>, Error> {
+    type Row = (
+        EnvironmentId,
+        Uuid,
+        Option<Vec<String>>,
+        Vec<u8>,
+        DateTime<Utc>,
+    );
+    let row: Option<Row> = connect_sessions::table
+        .filter(connect_sessions::token_hash.eq(token::hash(text.expose_secret())))
+        .filter(connect_sessions::expires_at.gt(diesel::dsl::now))
+        .select((
+            connect_sessions::environment_id,
+            connect_sessions::id,
+            connect_sessions::allowed_integrations,
+            connect_sessions::details,
+            connect_sessions::expires_at,
+        ))
+        .first(conn)
+        .await
+        .optional()?;
+    let Some((environment_id, id, allowed, details, expires_at)) = row else {
+        return Ok(None);
+    };
+    let keys = vault.environment(environment_id).await?;
+    Ok(Some(ConnectSession {
+        environment_id,
+        id,
+        allowed_integrations: allowed,
+        details: keys.open_json(&context(&id), &details)?,
+        expires_at,
+    }))
+}
+
+/// Ends a session.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete(
+    conn: &mut Connection,
+    environment: EnvironmentId,
+    id: Uuid,
+) -> Result<(), Error> {
+    diesel::delete(connect_sessions::table.find((environment, id)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

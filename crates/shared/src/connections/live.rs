@@ -1,0 +1,106 @@
+//! A connection ready for use: found, opened, and refreshed when it is due.
+
+use std::sync::Arc;
+
+use chrono::{TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use linkspan_providers::Template;
+
+use super::{Connection, refresh, store};
+use crate::db::schema::connections;
+use crate::integrations::{self, Integration};
+use crate::tenancy::EnvironmentId;
+use crate::{Core, Error};
+
+/// How exact `last_fetched_at` is; it decides which connections are kept fresh
+/// in the background, and a write for each call would cost more than the call.
+const FETCHED_PRECISION: TimeDelta = TimeDelta::hours(1);
+
+/// Names a connection in the cache.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct LiveKey {
+    environment: EnvironmentId,
+    integration: String,
+    connection: String,
+}
+
+impl LiveKey {
+    /// A connection by its integration's key and its id.
+    #[must_use]
+    pub fn new(environment: EnvironmentId, integration: &str, connection: &str) -> Self {
+        Self {
+            environment,
+            integration: integration.to_owned(),
+            connection: connection.to_owned(),
+        }
+    }
+}
+
+/// A connection ready for use.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// Its integration.
+    pub integration: Arc<Integration>,
+    /// The template of its provider.
+    pub template: Arc<Template>,
+    /// Itself, with credentials that are good now.
+    pub connection: Connection,
+}
+
+/// Which credentials will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// Those in the cache, unless they are due for a refresh.
+    Cached,
+    /// Those in the database: another replica may have refreshed.
+    Stored,
+    /// New ones from the provider, whatever their age.
+    Forced,
+}
+
+/// The connection of a key, with credentials that are good now.
+///
+/// # Errors
+/// [`Error::UnknownIntegration`], [`Error::UnknownConnection`], or why the
+/// credentials could not be refreshed.
+pub async fn get(core: &Core, key: LiveKey, freshness: Freshness) -> Result<Arc<Live>, Error> {
+    if freshness == Freshness::Cached
+        && let Some(live) = core.live.get(&key).await
+        && !refresh::is_due(&live)
+    {
+        return Ok(live);
+    }
+    let mut live = load(core, &key).await?;
+    if freshness == Freshness::Forced || refresh::is_due(&live) {
+        live = refresh::run(core, live, freshness == Freshness::Forced).await?;
+    }
+    let live = Arc::new(live);
+    core.live.insert(key, Arc::clone(&live)).await;
+    Ok(live)
+}
+
+/// Forgets what the cache has of a connection that was changed or deleted.
+pub async fn forget(core: &Core, key: &LiveKey) {
+    core.live.invalidate(key).await;
+}
+
+async fn load(core: &Core, key: &LiveKey) -> Result<Live, Error> {
+    let keys = core.vault.environment(key.environment).await?;
+    let mut conn = core.db.conn().await?;
+    let integration =
+        integrations::get(&mut conn, &keys, key.environment, &key.integration).await?;
+    let connection = store::get(&mut conn, &keys, &integration, &key.connection).await?;
+    if Utc::now() - connection.last_fetched_at > FETCHED_PRECISION {
+        diesel::update(connections::table.find((connection.environment_id, connection.id)))
+            .set(connections::last_fetched_at.eq(diesel::dsl::now))
+            .execute(&mut conn)
+            .await?;
+    }
+    let template = core.template(&integration.provider)?;
+    Ok(Live {
+        integration: Arc::new(integration),
+        template,
+        connection,
+    })
+}

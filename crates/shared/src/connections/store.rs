@@ -1,0 +1,376 @@
+//! The table of connections.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types;
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use linkspan_api::connect::Tags;
+use linkspan_api::connections::ConnectionEndUser;
+use linkspan_auth::Credentials;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use crate::Error;
+use crate::db::schema::{connections, integrations};
+use crate::db::{self};
+use crate::integrations::Integration;
+use crate::tenancy::EnvironmentId;
+use crate::vault::{Context, EnvironmentKeys};
+
+/// A connection with its secrets opened.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The environment that has it.
+    pub environment_id: EnvironmentId,
+    /// Internal number.
+    pub id: i64,
+    /// The integration that it authorises.
+    pub integration_id: Uuid,
+    /// Its id, unique in the integration.
+    pub connection_id: String,
+    /// The credentials as they were stored last.
+    pub credentials: Credentials,
+    /// Counts the changes of the credentials, for compare-and-set.
+    pub credentials_version: i64,
+    /// Values that the template's URLs and headers use.
+    pub connection_config: Map<String, Value>,
+    /// What the product stored with it.
+    pub metadata: Value,
+    /// Labels.
+    pub tags: Tags,
+    /// Who connected.
+    pub end_user: Option<ConnectionEndUser>,
+    /// When a refresh last failed, unless one succeeded since.
+    pub last_refresh_failure_at: Option<DateTime<Utc>>,
+    /// When its credentials were last asked for.
+    pub last_fetched_at: DateTime<Utc>,
+    /// When it was created.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = connections)]
+struct Row {
+    environment_id: EnvironmentId,
+    id: i64,
+    integration_id: Uuid,
+    connection_id: String,
+    credentials: Vec<u8>,
+    credentials_version: i64,
+    connection_config: Value,
+    metadata: Vec<u8>,
+    tags: Value,
+    end_user: Option<Value>,
+    last_refresh_failure_at: Option<DateTime<Utc>>,
+    last_fetched_at: DateTime<Utc>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl Row {
+    fn open(self, keys: &EnvironmentKeys) -> Result<Connection, Error> {
+        let id = self.id.to_be_bytes();
+        Ok(Connection {
+            credentials: keys.open_json(&credentials_context(&id), &self.credentials)?,
+            metadata: keys.open_json(&metadata_context(&id), &self.metadata)?,
+            connection_config: read("connection configuration", self.connection_config)?,
+            tags: read("tags", self.tags)?,
+            end_user: self.end_user.map(|v| read("end user", v)).transpose()?,
+            environment_id: self.environment_id,
+            id: self.id,
+            integration_id: self.integration_id,
+            connection_id: self.connection_id,
+            credentials_version: self.credentials_version,
+            last_refresh_failure_at: self.last_refresh_failure_at,
+            last_fetched_at: self.last_fetched_at,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        })
+    }
+}
+
+fn read<T: serde::de::DeserializeOwned>(what: &'static str, value: Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|source| Error::Stored { what, source })
+}
+
+fn write<T: serde::Serialize>(what: &'static str, value: &T) -> Result<Value, Error> {
+    serde_json::to_value(value).map_err(|source| Error::Stored { what, source })
+}
+
+pub(super) fn credentials_context(id: &[u8; 8]) -> Context<'_> {
+    Context {
+        table: "connections",
+        column: "credentials",
+        row: id,
+    }
+}
+
+fn metadata_context(id: &[u8; 8]) -> Context<'_> {
+    Context {
+        table: "connections",
+        column: "metadata",
+        row: id,
+    }
+}
+
+/// A connection to be made, or to take the place of one with the same id.
+#[derive(Debug)]
+pub struct NewConnection {
+    /// Its id, unique in the integration.
+    pub connection_id: String,
+    /// The credentials.
+    pub credentials: Credentials,
+    /// Values that the template's URLs and headers use.
+    pub connection_config: Map<String, Value>,
+    /// Labels.
+    pub tags: Tags,
+    /// Who connected.
+    pub end_user: Option<ConnectionEndUser>,
+}
+
+/// Stores a connection. One with the same id in the integration gets the new
+/// credentials and keeps its metadata.
+///
+/// # Errors
+/// When the database fails; nothing is stored then.
+pub async fn upsert(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    integration: &Integration,
+    new: &NewConnection,
+) -> Result<Connection, Error> {
+    conn.transaction(async |conn| {
+        let id = reserve(conn, integration, new).await?;
+        let row = id.to_be_bytes();
+        let target = connections::table.find((integration.environment_id, id));
+        let row = diesel::update(target)
+            .set((
+                connections::credentials
+                    .eq(keys.seal_json(&credentials_context(&row), &new.credentials)?),
+                connections::credentials_version.eq(connections::credentials_version + 1),
+                connections::credentials_expire_at.eq(new.credentials.expires_at()),
+                connections::connection_config
+                    .eq(write("connection configuration", &new.connection_config)?),
+                connections::tags.eq(write("tags", &new.tags)?),
+                connections::end_user.eq(new
+                    .end_user
+                    .as_ref()
+                    .map(|user| write("end user", user))
+                    .transpose()?),
+                connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+                connections::updated_at.eq(diesel::dsl::now),
+            ))
+            .returning(Row::as_returning())
+            .get_result::<Row>(conn)
+            .await?;
+        if row.metadata.is_empty() {
+            return set_metadata(conn, keys, row).await?.open(keys);
+        }
+        row.open(keys)
+    })
+    .await
+}
+
+/// The connection's number: what is sealed for a row is bound to it, so the row
+/// must be there first. It is seen by nobody before the transaction commits.
+async fn reserve(
+    conn: &mut db::Connection,
+    integration: &Integration,
+    new: &NewConnection,
+) -> Result<i64, Error> {
+    Ok(diesel::insert_into(connections::table)
+        .values((
+            connections::environment_id.eq(integration.environment_id),
+            connections::integration_id.eq(integration.id),
+            connections::connection_id.eq(&new.connection_id),
+            connections::credentials.eq(Vec::new()),
+            connections::credentials_version.eq(0),
+            connections::metadata.eq(Vec::new()),
+        ))
+        .on_conflict((
+            connections::environment_id,
+            connections::integration_id,
+            connections::connection_id,
+        ))
+        .do_update()
+        .set(connections::updated_at.eq(diesel::dsl::now))
+        .returning(connections::id)
+        .get_result(conn)
+        .await?)
+}
+
+async fn set_metadata(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    row: Row,
+) -> Result<Row, Error> {
+    let id = row.id.to_be_bytes();
+    let sealed = keys.seal_json(&metadata_context(&id), &Map::new())?;
+    Ok(
+        diesel::update(connections::table.find((row.environment_id, row.id)))
+            .set(connections::metadata.eq(sealed))
+            .returning(Row::as_returning())
+            .get_result(conn)
+            .await?,
+    )
+}
+
+/// The connection of an id.
+///
+/// # Errors
+/// [`Error::UnknownConnection`] when the integration has none.
+pub async fn get(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    integration: &Integration,
+    connection_id: &str,
+) -> Result<Connection, Error> {
+    connections::table
+        .filter(connections::environment_id.eq(integration.environment_id))
+        .filter(connections::integration_id.eq(integration.id))
+        .filter(connections::connection_id.eq(connection_id))
+        .select(Row::as_select())
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or_else(|| unknown(integration, connection_id))?
+        .open(keys)
+}
+
+fn unknown(integration: &Integration, connection_id: &str) -> Error {
+    Error::UnknownConnection {
+        integration: integration.unique_key.clone(),
+        connection: connection_id.to_owned(),
+    }
+}
+
+/// Which connections to list.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Only the one with this id, in any integration.
+    pub connection_id: Option<String>,
+    /// Only those of this end user.
+    pub end_user_id: Option<String>,
+    /// Only those of these integrations.
+    pub integrations: Option<Vec<String>>,
+    /// At most this many.
+    pub limit: i64,
+    /// Skip this many.
+    pub offset: i64,
+}
+
+/// Connections of an environment with their integration's key and provider,
+/// newest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    environment: EnvironmentId,
+    filter: &Filter,
+) -> Result<Vec<(Connection, String, String)>, Error> {
+    let mut query = connections::table
+        .inner_join(
+            integrations::table.on(integrations::environment_id
+                .eq(connections::environment_id)
+                .and(integrations::id.eq(connections::integration_id))),
+        )
+        .filter(connections::environment_id.eq(environment))
+        .order(connections::id.desc())
+        .limit(filter.limit)
+        .offset(filter.offset)
+        .select((
+            Row::as_select(),
+            integrations::unique_key,
+            integrations::provider,
+        ))
+        .into_boxed();
+    if let Some(id) = &filter.connection_id {
+        query = query.filter(connections::connection_id.eq(id));
+    }
+    if let Some(id) = &filter.end_user_id {
+        query = query.filter(
+            diesel::dsl::sql::<diesel::sql_types::Bool>("connections.end_user ->> 'id' = ")
+                .bind::<diesel::sql_types::Text, _>(id),
+        );
+    }
+    if let Some(unique_keys) = &filter.integrations {
+        query = query.filter(integrations::unique_key.eq_any(unique_keys));
+    }
+    query
+        .load::<(Row, String, String)>(conn)
+        .await?
+        .into_iter()
+        .map(|(row, key, provider)| Ok((row.open(keys)?, key, provider)))
+        .collect()
+}
+
+/// Deletes a connection.
+///
+/// # Errors
+/// [`Error::UnknownConnection`] when the integration has none of this id.
+pub async fn delete(
+    conn: &mut db::Connection,
+    integration: &Integration,
+    connection_id: &str,
+) -> Result<(), Error> {
+    let deleted = diesel::delete(connections::table)
+        .filter(connections::environment_id.eq(integration.environment_id))
+        .filter(connections::integration_id.eq(integration.id))
+        .filter(connections::connection_id.eq(connection_id))
+        .execute(conn)
+        .await?;
+    match deleted {
+        0 => Err(unknown(integration, connection_id)),
+        _ => Ok(()),
+    }
+}
+
+/// Stores refreshed credentials if the ones that the refresh spent are still
+/// the stored ones. Answers whether they were.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn replace_credentials(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    spent: &Connection,
+    fresh: &Credentials,
+) -> Result<bool, Error> {
+    let id = spent.id.to_be_bytes();
+    let updated = diesel::update(connections::table.find((spent.environment_id, spent.id)))
+        .filter(connections::credentials_version.eq(spent.credentials_version))
+        .set((
+            connections::credentials.eq(keys.seal_json(&credentials_context(&id), fresh)?),
+            connections::credentials_version.eq(spent.credentials_version + 1),
+            connections::credentials_expire_at.eq(fresh.expires_at()),
+            connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+            connections::updated_at.eq(diesel::dsl::now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(updated == 1)
+}
+
+/// Notes that a refresh failed now, by the database's clock.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn note_refresh_failure(
+    conn: &mut db::Connection,
+    connection: &Connection,
+) -> Result<(), Error> {
+    diesel::update(connections::table.find((connection.environment_id, connection.id)))
+        .filter(connections::credentials_version.eq(connection.credentials_version))
+        .set(
+            connections::last_refresh_failure_at.eq(diesel::dsl::now
+                .into_sql::<sql_types::Timestamptz>()
+                .nullable()),
+        )
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,117 @@
+//! What every service of the core works with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use linkspan_net as net;
+use linkspan_providers::{Catalogue, Template};
+use moka::future::Cache;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::connections::live::{Live, LiveKey};
+use crate::db::Database;
+use crate::tenancy::api_keys::{self, Caller};
+use crate::vault::Vault;
+use crate::{Error, logs, token};
+
+/// Entries of each cache: bounds its memory, not what can be served.
+const CACHE_ENTRIES: u64 = 100_000;
+
+/// How the core behaves.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The address that browsers reach this server by.
+    pub public_url: Url,
+    /// Life of a connect session.
+    pub connect_session_life: Duration,
+    /// How long an end user may take to authorise.
+    pub flow_life: Duration,
+    /// How long a replica may serve what another one has changed since.
+    pub cache_life: Duration,
+}
+
+/// What every service of the core works with. Cheap to clone.
+#[derive(Clone)]
+pub struct Core {
+    /// The control plane's tables.
+    pub db: Database,
+    /// What seals and opens secrets.
+    pub vault: Vault,
+    /// The provider templates.
+    pub catalogue: Arc<Catalogue>,
+    /// The only way out.
+    pub http: net::Client,
+    /// The operation log.
+    pub logs: logs::Writer,
+    /// How the core behaves.
+    pub settings: Arc<Settings>,
+    callers: Cache<Vec<u8>, Caller>,
+    pub(crate) live: Cache<LiveKey, Arc<Live>>,
+}
+
+impl Core {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        db: Database,
+        vault: Vault,
+        catalogue: Arc<Catalogue>,
+        http: net::Client,
+        logs: logs::Writer,
+        settings: Settings,
+    ) -> Self {
+        let life = settings.cache_life;
+        Self {
+            db,
+            vault,
+            catalogue,
+            http,
+            logs,
+            settings: Arc::new(settings),
+            callers: Cache::builder()
+                .max_capacity(CACHE_ENTRIES)
+                .time_to_live(life)
+                .build(),
+            live: Cache::builder()
+                .max_capacity(CACHE_ENTRIES)
+                .time_to_live(life)
+                .build(),
+        }
+    }
+
+    /// The caller that an API key belongs to, if there is one. A key that is
+    /// revoked elsewhere works here until the cached answer expires.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn authenticate(&self, key: &SecretString) -> Result<Option<Caller>, Error> {
+        let hash = token::hash(key.expose_secret());
+        if let Some(caller) = self.callers.get(&hash).await {
+            return Ok(Some(caller));
+        }
+        let mut conn = self.db.conn().await?;
+        let caller = api_keys::authenticate(&mut conn, key).await?;
+        if let Some(caller) = &caller {
+            self.callers.insert(hash, caller.clone()).await;
+        }
+        Ok(caller)
+    }
+
+    /// The template of a provider.
+    ///
+    /// # Errors
+    /// [`Error::UnknownProvider`] when the catalogue has none of this name.
+    pub fn template(&self, provider: &str) -> Result<Arc<Template>, Error> {
+        self.catalogue
+            .get(provider)
+            .cloned()
+            .ok_or_else(|| Error::UnknownProvider(provider.to_owned()))
+    }
+}
+
+impl std::fmt::Debug for Core {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Core").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,100 @@
+//! The driver's errors, as diesel's and as ours.
+
+use std::error::Error as _;
+
+use diesel::result::{DatabaseErrorInformation, DatabaseErrorKind};
+use tokio_postgres::error::{DbError, ErrorPosition, SqlState};
+
+/// What the data layer fails with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No connection could be had: the pool is exhausted, or Postgres is not
+    /// reachable.
+    #[error("no database connection: {0}")]
+    Unavailable(String),
+    /// A query failed.
+    #[error("database query failed: {0}")]
+    Query(#[from] diesel::result::Error),
+}
+
+impl Error {
+    /// Whether the failure is a unique constraint refusing a second row.
+    #[must_use]
+    pub fn is_unique_violation(&self) -> bool {
+        matches!(
+            self,
+            Self::Query(diesel::result::Error::DatabaseError(
+                DatabaseErrorKind::UniqueViolation,
+                _
+            ))
+        )
+    }
+}
+
+/// The error with its causes, since the driver's own text stops at "db error".
+pub(super) fn describe(error: &tokio_postgres::Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}
+
+pub(super) fn from_driver(error: tokio_postgres::Error) -> diesel::result::Error {
+    match error.as_db_error() {
+        Some(db) => {
+            diesel::result::Error::DatabaseError(kind(db.code()), Box::new(Info(db.clone())))
+        }
+        None => diesel::result::Error::DatabaseError(
+            DatabaseErrorKind::UnableToSendCommand,
+            Box::new(describe(&error)),
+        ),
+    }
+}
+
+fn kind(code: &SqlState) -> DatabaseErrorKind {
+    match *code {
+        SqlState::UNIQUE_VIOLATION => DatabaseErrorKind::UniqueViolation,
+        SqlState::FOREIGN_KEY_VIOLATION => DatabaseErrorKind::ForeignKeyViolation,
+        SqlState::T_R_SERIALIZATION_FAILURE => DatabaseErrorKind::SerializationFailure,
+        SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseErrorKind::ReadOnlyTransaction,
+        SqlState::NOT_NULL_VIOLATION => DatabaseErrorKind::NotNullViolation,
+        SqlState::CHECK_VIOLATION => DatabaseErrorKind::CheckViolation,
+        _ => DatabaseErrorKind::Unknown,
+    }
+}
+
+struct Info(DbError);
+
+impl DatabaseErrorInformation for Info {
+    fn message(&self) -> &str {
+        self.0.message()
+    }
+
+    fn details(&self) -> Option<&str> {
+        self.0.detail()
+    }
+
+    fn hint(&self) -> Option<&str> {
+        self.0.hint()
+    }
+
+    fn table_name(&self) -> Option<&str> {
+        self.0.table()
+    }
+
+    fn column_name(&self) -> Option<&str> {
+        self.0.column()
+    }
+
+    fn constraint_name(&self) -> Option<&str> {
+        self.0.constraint()
+    }
+
+    fn statement_position(&self) -> Option<i32> {
+        match self.0.position()? {
+            ErrorPosition::Original(position) | ErrorPosition::Internal { position, .. } => {
+                i32::try_from(*position).ok()
+            }
+        }
+    }
+}

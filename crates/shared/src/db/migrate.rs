@@ -1,0 +1,63 @@
+//! Applying migrations: one migrator at a time, on a direct connection.
+
+use diesel_async::AsyncMigrationHarness;
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::connection::{Connection, scalar};
+
+/// Tenancy, integrations, connections, keys.
+const CONTROL: EmbeddedMigrations = embed_migrations!("../../migrations/control");
+/// Operations.
+const LOGS: EmbeddedMigrations = embed_migrations!("../../migrations/logs");
+
+/// The key of the advisory lock that migrators hold.
+const LOCK: i64 = 0x6c69_6e6b_7370_616e; // "linkspan"
+
+/// Why migrating failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The server is not there, or refuses us.
+    #[error("cannot connect to migrate: {0}")]
+    Connect(#[from] diesel::ConnectionError),
+    /// The lock that keeps migrators apart could not be taken.
+    #[error("cannot take the migration lock: {0}")]
+    Lock(diesel::result::Error),
+    /// A migration failed; what it did was rolled back.
+    #[error("migration failed: {0}")]
+    Apply(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Which group of tables to migrate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    /// Tenancy, integrations, connections, keys.
+    Control,
+    /// Operations.
+    Logs,
+}
+
+/// Applies what is pending of a group and returns the names of what it
+/// applied. Safe to run from many processes at once: one works, the others
+/// wait and then find nothing to do. Needs a multi-threaded runtime.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn run(url: &SecretString, group: Group) -> Result<Vec<String>, Error> {
+    // The lock is held by a connection of its own, because the harness takes
+    // its connection away; closing it releases the lock whatever happens.
+    let lock = Connection::connect(url.expose_secret()).await?;
+    scalar::<String>(&lock, &format!("SELECT pg_advisory_lock({LOCK})::text"))
+        .await
+        .map_err(Error::Lock)?;
+    let conn = Connection::connect(url.expose_secret()).await?;
+    let mut harness = AsyncMigrationHarness::new(conn);
+    let migrations = match group {
+        Group::Control => CONTROL,
+        Group::Logs => LOGS,
+    };
+    let applied = harness
+        .run_pending_migrations(migrations)
+        .map_err(Error::Apply)?;
+    Ok(applied.iter().map(ToString::to_string).collect())
+}

@@ -1,0 +1,124 @@
+//! The tables as diesel sees them; `migrations/` is what makes them.
+#![allow(missing_docs, reason = "columns are documented in the migrations")]
+
+diesel::table! {
+    accounts (id) {
+        id -> Uuid,
+        name -> Text,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    environments (id) {
+        id -> Uuid,
+        account_id -> Uuid,
+        name -> Text,
+        is_production -> Bool,
+        public_key -> Uuid,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    api_keys (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        name -> Text,
+        hash -> Bytea,
+        scopes -> Array<Text>,
+        created_at -> Timestamptz,
+        deleted_at -> Nullable<Timestamptz>,
+    }
+}
+
+diesel::table! {
+    data_keys (environment_id, version) {
+        environment_id -> Uuid,
+        version -> Int4,
+        root_key_id -> Text,
+        wrapped -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    root_keys (id) {
+        id -> Text,
+        check_value -> Bytea,
+        created_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    integrations (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        unique_key -> Text,
+        provider -> Text,
+        display_name -> Nullable<Text>,
+        client_id -> Nullable<Text>,
+        secrets -> Bytea,
+        scopes -> Nullable<Text>,
+        config -> Jsonb,
+        forward_webhooks -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    connections (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Int8,
+        integration_id -> Uuid,
+        connection_id -> Text,
+        credentials -> Bytea,
+        credentials_version -> Int8,
+        credentials_expire_at -> Nullable<Timestamptz>,
+        connection_config -> Jsonb,
+        metadata -> Bytea,
+        tags -> Jsonb,
+        end_user -> Nullable<Jsonb>,
+        last_refresh_failure_at -> Nullable<Timestamptz>,
+        last_fetched_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    refresh_leases (environment_id, connection) {
+        environment_id -> Uuid,
+        connection -> Int8,
+        holder -> Uuid,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    connect_sessions (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        token_hash -> Bytea,
+        allowed_integrations -> Nullable<Array<Text>>,
+        details -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    oauth_flows (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        integration_id -> Uuid,
+        state_hash -> Bytea,
+        details -> Bytea,
+        created_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(environments, api_keys, data_keys);
+diesel::allow_tables_to_appear_in_same_query!(integrations, connections, oauth_flows);

@@ -1,0 +1,47 @@
+//! Opening a connection, with or without TLS.
+
+use std::sync::Arc;
+
+use tokio_postgres::config::SslMode;
+use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
+use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+pub(super) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    let config: Config = url.parse()?;
+    match config.get_ssl_mode() {
+        SslMode::Require => open(&config, MakeRustlsConnect::new(verifying())).await,
+        _ => open(&config, NoTls).await,
+    }
+}
+
+fn verifying() -> rustls::ClientConfig {
+    let roots = Arc::new(rustls::RootCertStore {
+        roots: webpki_roots::TLS_SERVER_ROOTS.to_vec(),
+    });
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ));
+    // ring supports both default protocol versions, so this cannot fail.
+    match builder.with_safe_default_protocol_versions() {
+        Ok(builder) => builder.with_root_certificates(roots).with_no_client_auth(),
+        Err(_) => unreachable!("ring supports TLS 1.2 and 1.3"),
+    }
+}
+
+async fn open<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
+where
+    T: MakeTlsConnect<Socket>,
+    T::Stream: Send + 'static,
+    <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
+{
+    let (client, connection) = config.connect(tls).await?;
+    // Ends by itself when the client is dropped or the server goes; the next
+    // query on the client then fails with "connection closed".
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "database connection ended");
+        }
+    });
+    Ok(client)
+}

@@ -1,0 +1,117 @@
+//! What the core fails with. Each error has a code of the API's error table;
+//! the server turns it into HTTP in one place.
+
+use linkspan_api::{ErrorCode, FieldError};
+
+use crate::{db, vault};
+
+/// What the core fails with.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// A secret could not be sealed or opened.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// A stored value is not what this version writes.
+    #[error("stored {what} cannot be read: {source}")]
+    Stored {
+        /// Which value.
+        what: &'static str,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// The template's URL, token or credentials logic failed.
+    #[error(transparent)]
+    Auth(#[from] linkspan_auth::Error),
+    /// Fields of a request are wrong.
+    #[error("{code}: {fields:?}", code = .code.as_str())]
+    Invalid {
+        /// `invalid_body` or `invalid_query_params`.
+        code: ErrorCode,
+        /// Which, and why.
+        fields: Vec<FieldError>,
+    },
+    /// There is no provider of this name.
+    #[error("there is no provider '{0}'")]
+    UnknownProvider(String),
+    /// The environment has no integration with this key.
+    #[error("the environment has no integration '{0}'")]
+    UnknownIntegration(String),
+    /// The environment already has an integration with this key.
+    #[error("the environment already has an integration '{0}'")]
+    DuplicateIntegration(String),
+    /// The integration lacks its OAuth client.
+    #[error("integration '{0}' has no client id and secret: add them with its credentials")]
+    MissingClient(String),
+    /// The environment has no such connection.
+    #[error("integration '{integration}' has no connection '{connection}'")]
+    UnknownConnection {
+        /// The integration's key.
+        integration: String,
+        /// The connection's id.
+        connection: String,
+    },
+    /// The integration's provider does not authenticate in the way asked for.
+    #[error("provider '{0}' does not authenticate in this way")]
+    WrongMode(String),
+    /// The session may not connect this integration.
+    #[error("this connect session does not allow integration '{0}'")]
+    IntegrationNotAllowed(String),
+    /// The system has no random bytes to give.
+    #[error(transparent)]
+    Random(#[from] crate::token::NoRandomness),
+    /// The access token expired and could not be refreshed.
+    #[error("the credentials could not be refreshed: {0}")]
+    RefreshFailed(String),
+    /// A refresh failed less than half a minute ago.
+    #[error("the last refresh failed a moment ago; try again in half a minute")]
+    RefreshBackoff,
+}
+
+impl Error {
+    /// The error's code in the API's table.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Database(_) | Self::Vault(_) | Self::Stored { .. } | Self::Random(_) => {
+                ErrorCode::GenericErrorSupport
+            }
+            Self::Auth(error) => error.code(),
+            Self::Invalid { code, .. } => *code,
+            Self::UnknownProvider(_) => ErrorCode::UnknownProviderTemplate,
+            Self::UnknownIntegration(_) => ErrorCode::UnknownProviderConfig,
+            Self::DuplicateIntegration(_) => ErrorCode::DuplicateProviderConfig,
+            Self::MissingClient(_) => ErrorCode::MissingClientId,
+            Self::UnknownConnection { .. } => ErrorCode::NotFound,
+            Self::WrongMode(_) => ErrorCode::InvalidAuthMode,
+            Self::IntegrationNotAllowed(_) => ErrorCode::IntegrationNotAllowed,
+            Self::RefreshFailed(_) => ErrorCode::InvalidCredentials,
+            Self::RefreshBackoff => ErrorCode::ConnectionRefreshBackoff,
+        }
+    }
+
+    /// The fields that are wrong, for the `invalid_…` codes.
+    #[must_use]
+    pub fn fields(&self) -> &[FieldError] {
+        match self {
+            Self::Invalid { fields, .. } => fields,
+            _ => &[],
+        }
+    }
+
+    /// A body with one field that is wrong.
+    pub(crate) fn invalid_body(kind: &str, message: impl Into<String>, path: &[&str]) -> Self {
+        Self::Invalid {
+            code: ErrorCode::InvalidBody,
+            fields: vec![FieldError::new(kind, message, path)],
+        }
+    }
+}
+
+impl From<diesel::result::Error> for Error {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}

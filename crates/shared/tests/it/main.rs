@@ -1,0 +1,4 @@
+//! Tests of the core against a real Postgres.
+
+mod config;
+mod vault;
