@@ -1,0 +1,52 @@
+//! Why a call got no answer.
+
+use linkspan_api::ErrorCode;
+use linkspan_net as net;
+
+/// Why a call got no answer. What the API itself answers, whatever its status,
+/// is never an error.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The connection could not be loaded, or its credentials not be refreshed.
+    #[error(transparent)]
+    Connection(#[from] linkspan_shared::Error),
+    /// The call cannot be made of what the template, the connection and the
+    /// caller give.
+    #[error(transparent)]
+    Prepare(#[from] linkspan_auth::Error),
+    /// The API gave no answer, or may not be called.
+    #[error(transparent)]
+    Net(#[from] net::Error),
+}
+
+impl Error {
+    /// The error's code in the API's table. A connection that does not exist
+    /// or cannot be refreshed is `server_error` here, as in CONTRACT 2.7.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        use linkspan_shared::Error as Core;
+        match self {
+            Self::Connection(Core::UnknownConnection { .. } | Core::RefreshFailed(_)) => {
+                ErrorCode::ServerError
+            }
+            Self::Connection(error) => error.code(),
+            Self::Prepare(error) => error.code(),
+            Self::Net(error) => of_net(error),
+        }
+    }
+}
+
+fn of_net(error: &net::Error) -> ErrorCode {
+    match error {
+        net::Error::Blocked { .. } => ErrorCode::UpstreamAddressDenied,
+        net::Error::RedirectDenied { .. } => ErrorCode::ProxyRedirectToDeniedHost,
+        net::Error::InvalidUrl { .. } => ErrorCode::InvalidUriParams,
+        net::Error::InvalidRequest { .. } => ErrorCode::InvalidHeaders,
+        net::Error::RequestBody { .. } => ErrorCode::InvalidBody,
+        net::Error::TimeoutConnect { .. }
+        | net::Error::TimeoutHead { .. }
+        | net::Error::TimeoutTotal { .. } => ErrorCode::UpstreamTimeout,
+        _ => ErrorCode::UpstreamUnreachable,
+    }
+}

@@ -1,0 +1,214 @@
+//! One try: the request is prepared with the connection's credentials, and sent.
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RANGE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use linkspan_auth::{Client, request};
+use linkspan_net as net;
+use linkspan_providers::Config;
+use linkspan_shared::connections::Live;
+use linkspan_shared::logs::{Level, Operation};
+use url::Url;
+
+use crate::call::{Call, Settings};
+use crate::error::Error;
+
+/// Redirects followed by one try.
+const MOST_REDIRECTS: usize = 5;
+
+/// What is sent, apart from the body.
+pub(crate) struct Target {
+    url: Url,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+/// Makes the request of what the caller, the template and the connection say.
+pub(crate) fn target(call: &Call<'_>, live: &Live) -> Result<Target, Error> {
+    let instructions = call.instructions;
+    let config = Config {
+        template: &live.template,
+        connection: &live.connection.connection_config,
+        integration: &live.integration.config,
+    };
+    let client = client(live);
+    let prepared = request::prepare(&request::Prepare {
+        config: &config,
+        client: client.as_ref(),
+        credentials: &live.connection.credentials,
+        base_url_override: instructions.options.base_url_override.as_ref(),
+        path_and_query: call.path_and_query,
+        headers: &instructions.headers,
+    })?;
+    let uri = Uri::try_from(prepared.url.as_str()).map_err(|_| net::Error::InvalidUrl {
+        reason: "it cannot be written as a request target",
+    })?;
+    let mut headers = prepared.headers;
+    let decompress = live
+        .template
+        .proxy
+        .as_ref()
+        .is_some_and(|proxy| proxy.decompress);
+    if instructions.options.decompress || decompress {
+        let identity = HeaderValue::from_static("identity");
+        headers.entry(ACCEPT_ENCODING).or_insert(identity);
+    }
+    Ok(Target {
+        url: prepared.url,
+        uri,
+        headers,
+    })
+}
+
+/// The OAuth client, for the templates whose headers or query send its id.
+fn client(live: &Live) -> Option<Client> {
+    let proxy = live.template.proxy.as_ref()?;
+    if proxy.headers.is_empty() && proxy.query.is_empty() {
+        return None;
+    }
+    Some(Client {
+        client_id: live.integration.client_id.clone()?,
+        client_secret: live.integration.secrets.client_secret.clone(),
+        scopes: Vec::new(),
+    })
+}
+
+impl Target {
+    /// What describes the caller's body goes along, unless the template or the
+    /// caller has another word for the API.
+    pub(crate) fn with_body(mut self, body_headers: &HeaderMap) -> Self {
+        for (name, value) in body_headers {
+            self.headers.entry(name).or_insert_with(|| value.clone());
+        }
+        self
+    }
+
+    fn request<B>(&self, call: &Call<'_>, headers: HeaderMap, body: B) -> Request<B> {
+        let mut request = Request::new(body);
+        *request.method_mut() = call.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// Sends a request whose body is held, and follows redirects.
+pub(crate) async fn held(
+    client: &net::Client,
+    settings: &Settings,
+    call: &Call<'_>,
+    live: &Live,
+    mut target: Target,
+    body: Bytes,
+    operation: &mut Operation,
+) -> Result<Response<net::Incoming>, net::Error> {
+    let headers = std::mem::take(&mut target.headers);
+    let redirects = redirects(call, live, &headers);
+    let request = target.request(call, headers, body);
+    let sent = client
+        .send_following(request, &redirects, settings.deadlines())
+        .await;
+    note(operation, call, &target.url, &sent);
+    sent
+}
+
+/// Sends a request whose body streams, once. A redirect is the caller's: the
+/// body is gone.
+pub(crate) async fn streamed(
+    client: &net::Client,
+    settings: &Settings,
+    call: &Call<'_>,
+    mut target: Target,
+    body: net::Body,
+    length: Option<u64>,
+    operation: &mut Operation,
+) -> Result<Response<net::Incoming>, net::Error> {
+    let mut headers = std::mem::take(&mut target.headers);
+    if let Some(length) = length {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    let request = target.request(call, headers, body);
+    let sent = client.send(request, settings.deadlines()).await;
+    note(operation, call, &target.url, &sent);
+    sent
+}
+
+fn redirects(call: &Call<'_>, live: &Live, headers: &HeaderMap) -> net::Redirects {
+    let by_template = || {
+        live.template
+            .proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.forward_headers_on_redirect)
+    };
+    net::Redirects {
+        max: MOST_REDIRECTS,
+        forward_credentials: call.instructions.options.forward_headers_on_redirect || by_template(),
+        sensitive_headers: headers
+            .iter()
+            .filter(|(name, value)| value.is_sensitive() || !is_harmless(name))
+            .map(|(name, _)| name.clone())
+            .collect(),
+    }
+}
+
+/// Whether a header can be told to anybody. APIs take keys in headers of every
+/// name, so that only what is known can be sent to another host.
+fn is_harmless(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    *name == USER_AGENT
+        || *name == RANGE
+        || *name == CONTENT_TYPE
+        || ["accept", "content-", "if-", "cache-"]
+            .iter()
+            .any(|start| text.starts_with(start))
+}
+
+fn note(
+    operation: &mut Operation,
+    call: &Call<'_>,
+    url: &Url,
+    sent: &Result<Response<net::Incoming>, net::Error>,
+) {
+    let url = net::redact::url(url);
+    let method = &call.method;
+    match sent {
+        Ok(answer) => {
+            let status = answer.status();
+            operation.http_status = i16::try_from(status.as_u16()).ok();
+            let mut text = format!("{method} {url} answered {}", status.as_u16());
+            if let Some(followed) = answer.extensions().get::<net::Followed>() {
+                text.push_str(", redirected to ");
+                text.push_str(&net::redact::url(&followed.url));
+            }
+            operation.say(Level::Info, text);
+        }
+        Err(error) => operation.say(Level::Warn, format!("{method} {url}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_headers_are_taken_for_credentials() {
+        for name in [
+            "accept",
+            "accept-language",
+            "content-type",
+            "if-none-match",
+            "user-agent",
+        ] {
+            assert!(is_harmless(&HeaderName::from_static(name)), "{name}");
+        }
+        for name in [
+            "authorization",
+            "x-api-key",
+            "x-anything",
+            "cookie",
+            "apikey",
+        ] {
+            assert!(!is_harmless(&HeaderName::from_static(name)), "{name}");
+        }
+    }
+}
