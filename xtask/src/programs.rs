@@ -23,7 +23,7 @@ pub(crate) struct Program {
 
 /// Drives the browser tests.
 pub(crate) const CHROMIUM: Program = Program {
-    variable: Some("CHROMIUM"),
+    variable: Some("LINKSPAN_TEST_CHROMIUM"),
     names: &[
         "chromium",
         "chromium-browser",

@@ -107,8 +107,8 @@ async fn client_tests(
             .iter()
             .map(|filter| format!("--test-name-pattern={filter}")),
     );
-    node.env("LINKSPAN_BIN", target.join("debug/linkspan"))
-        .env("CHROMIUM", chromium);
+    node.env("LINKSPAN_TEST_BIN", target.join("debug/linkspan"))
+        .env("LINKSPAN_TEST_CHROMIUM", chromium);
     stages
         .run("Client and browser tests", databases.told_to(&mut node))
         .await

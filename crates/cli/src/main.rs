@@ -1,3 +1,43 @@
-//! The `linkspan` command line.
+//! The `linkspan` command line: one binary, one sub-command per role.
 
-fn main() {}
+mod commands;
+mod environment;
+mod logging;
+mod shutdown;
+
+use clap::Parser;
+use commands::Command;
+
+/// Product integrations, self-hosted: connect accounts, keep credentials
+/// fresh, call APIs.
+#[derive(Debug, Parser)]
+#[command(name = "linkspan", version, about, max_term_width = 100)]
+struct Cli {
+    /// A TOML file of settings; LINKSPAN_CONFIG names one too.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[tokio::main]
+async fn main() -> std::process::ExitCode {
+    let cli = Cli::parse();
+    match cli.command.run(cli.config.as_deref()).await {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn verify_cli() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -72,6 +72,11 @@ impl Catalogue {
         paths.into_iter().map(read).collect()
     }
 
+    /// Adds the templates of `other`; they replace those of the same slug.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
     /// The template of a slug.
     #[must_use]
     pub fn get(&self, slug: &str) -> Option<&Arc<Template>> {

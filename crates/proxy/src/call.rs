@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::Utc;
+use http::header::AUTHORIZATION;
 use http::{Method, Response, StatusCode};
 use linkspan_net as net;
 use linkspan_shared::Core;
@@ -149,14 +150,16 @@ impl Proxy {
         let mut is_renewed = false;
         loop {
             let sent = self.send(call, &live, body.clone(), operation).await?;
-            if is_unauthorised(&sent) && is_renewed {
-                self.renewals.remember(&live).await;
-            } else if is_unauthorised(&sent)
-                && let Some(new) = self.renewals.renew(&self.core, key, &live, operation).await
-            {
-                is_renewed = true;
-                live = new;
-                continue;
+            if is_about_ours(call, &sent) {
+                if is_renewed {
+                    self.renewals.remember(&live).await;
+                } else if let Some(new) =
+                    self.renewals.renew(&self.core, key, &live, operation).await
+                {
+                    is_renewed = true;
+                    live = new;
+                    continue;
+                }
             }
             let rules = live
                 .template
@@ -198,7 +201,7 @@ impl Proxy {
             operation,
         )
         .await;
-        if is_unauthorised(&sent) {
+        if is_about_ours(call, &sent) {
             self.renewals.renew(&self.core, key, live, operation).await;
         }
         Ok(sent?)
@@ -220,9 +223,14 @@ impl Proxy {
     }
 }
 
-fn is_unauthorised(sent: &Result<Response<net::Incoming>, net::Error>) -> bool {
-    sent.as_ref()
-        .is_ok_and(|answer| answer.status() == StatusCode::UNAUTHORIZED)
+/// Whether the API refuses the connection's credentials: not the caller's own,
+/// and not their absence at the end of a redirect.
+fn is_about_ours(call: &Call<'_>, sent: &Result<Response<net::Incoming>, net::Error>) -> bool {
+    sent.as_ref().is_ok_and(|answer| {
+        answer.status() == StatusCode::UNAUTHORIZED
+            && answer.extensions().get::<net::Followed>().is_none()
+            && !call.instructions.headers.contains_key(AUTHORIZATION)
+    })
 }
 
 fn is_failure(status: StatusCode) -> bool {

@@ -30,19 +30,24 @@ type Set = fn(&mut Options, &str) -> Result<(), &'static str>;
 /// The header of each option.
 pub(crate) const OPTIONS: [(&str, Set); 5] = [
     ("retries", |options, text| {
-        Ok(options.retries = read_retries(text)?)
+        options.retries = read_retries(text)?;
+        Ok(())
     }),
     ("retry-on", |options, text| {
-        Ok(options.retry_on = read_statuses(text)?)
+        options.retry_on = read_statuses(text)?;
+        Ok(())
     }),
     ("base-url-override", |options, text| {
-        Ok(options.base_url_override = Some(read_base_url(text)?))
+        options.base_url_override = Some(read_base_url(text)?);
+        Ok(())
     }),
     ("decompress", |options, text| {
-        Ok(options.decompress = read_flag(text)?)
+        options.decompress = read_flag(text)?;
+        Ok(())
     }),
     ("forward-headers-on-redirect", |options, text| {
-        Ok(options.forward_headers_on_redirect = read_flag(text)?)
+        options.forward_headers_on_redirect = read_flag(text)?;
+        Ok(())
     }),
 ];
 

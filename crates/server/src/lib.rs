@@ -1,1 +1,15 @@
-//! The HTTP server: parse, authorise, call one service, answer.
+//! The HTTP server: it parses, authorises, calls one service, and answers.
+//!
+//! What a call does is in the crates below; what a failure becomes on the wire
+//! is in `error`, and nowhere else.
+
+mod app;
+mod error;
+mod extract;
+mod pages;
+mod popup;
+mod routes;
+mod run;
+
+pub use app::State;
+pub use run::{Running, Settings, StartError, Stopper, start};

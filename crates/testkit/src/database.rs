@@ -40,16 +40,27 @@ impl TestDatabase {
         }
     }
 
+    /// Makes a database without any tables, for tests of migrations.
+    ///
+    /// # Panics
+    /// When there is no test server.
+    pub async fn empty() -> Self {
+        match Self::clone_of("template1").await {
+            Ok(database) => database,
+            Err(error) => panic!("no test database: {error:#}"),
+        }
+    }
+
     async fn create() -> Result<Self> {
+        let template = template(&variable(ADMIN_URL)?).await?;
+        Self::clone_of(&template).await
+    }
+
+    async fn clone_of(template: &str) -> Result<Self> {
         let admin = variable(ADMIN_URL)?;
         let app = variable(APP_URL).unwrap_or_else(|_| admin.clone());
-        let template = template(&admin).await?;
         let name = format!("test_{}", Uuid::now_v7().simple());
-        execute(
-            &admin,
-            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
-        )
-        .await?;
+        execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
         Ok(Self { name, admin, app })
     }
 

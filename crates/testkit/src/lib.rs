@@ -8,6 +8,8 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+mod app;
 mod database;
 
+pub use app::{Reply, TestApp};
 pub use database::TestDatabase;

@@ -4,6 +4,7 @@ pub mod begin;
 pub mod finish;
 pub mod live;
 pub mod refresh;
+pub mod sweep;
 mod store;
 
 pub use live::Live;

@@ -1,0 +1,76 @@
+//! What `dev` says once everything answers.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use super::DEMO_PORT;
+
+/// Where everything is; the content of the ready file.
+#[derive(Serialize)]
+pub(super) struct Ready {
+    pub(super) server_url: String,
+    pub(super) api_key: String,
+    pub(super) public_key: String,
+    pub(super) demo_url: String,
+    pub(super) database_url: String,
+}
+
+impl Ready {
+    /// Prints the first steps and writes the ready file, last: whoever waits
+    /// for it may go on at once.
+    pub(super) fn announce(&self, ready_file: Option<&Path>) -> Result<()> {
+        println!("{}", self.first_steps());
+        let Some(path) = ready_file else {
+            return Ok(());
+        };
+        let json = serde_json::to_string(self)?;
+        let unfinished = path.with_extension("unfinished");
+        std::fs::write(&unfinished, json + "\n")
+            .and_then(|()| std::fs::rename(&unfinished, path))
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    fn first_steps(&self) -> String {
+        let Self {
+            server_url,
+            api_key,
+            demo_url,
+            ..
+        } = self;
+        let demo_config = match demo_url.ends_with(&format!(":{DEMO_PORT}")) {
+            true => String::new(),
+            false => format!(r#", "integration_config": {{"baseUrl": "{demo_url}"}}"#),
+        };
+        format!(
+            r#"
+Linkspan is running.
+
+  Server         {server_url}
+  API key        {api_key}
+  Demo provider  {demo_url}   (log in with demo / demo)
+
+First success, in another terminal:
+
+1. Create an integration with the demo provider.
+
+  curl -sS {server_url}/integrations -H 'Authorization: Bearer {api_key}' \
+    -H 'Content-Type: application/json' -d '{{"unique_key": "demo", "provider": "demo",
+    "credentials": {{"type": "OAUTH2", "client_id": "demo-client", "client_secret": "demo-secret"}}{demo_config}}}'
+
+2. Connect an account: open the connect_link that this prints in a browser.
+   The page shows the connection's id at the end.
+
+  curl -sS {server_url}/connect/sessions -H 'Authorization: Bearer {api_key}' \
+    -H 'Content-Type: application/json' -d '{{"end_user": {{"id": "user-1"}}}}'
+
+3. Call the API through the proxy, with the connection's id.
+
+  curl -sS '{server_url}/proxy/api/items?per_page=3' -H 'Authorization: Bearer {api_key}' \
+    -H 'Provider-Config-Key: demo' -H 'Connection-Id: CONNECTION_ID'
+
+Ctrl-C stops everything; the next start goes on with the same data and keys."#
+        )
+    }
+}

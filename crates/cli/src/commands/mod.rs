@@ -1,0 +1,47 @@
+//! One file a sub-command.
+
+use std::path::Path;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+mod admin;
+mod config;
+mod dev;
+mod keys;
+mod migrate;
+mod server;
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run everything on this machine: a private Postgres, the server and a
+    /// demo provider.
+    Dev(dev::Args),
+    /// Run the HTTP server.
+    Server,
+    /// Bring the database's tables up to date.
+    Migrate,
+    /// Commands for whoever operates this installation.
+    #[command(subcommand)]
+    Admin(admin::Command),
+    /// Root and data keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+}
+
+impl Command {
+    pub(crate) async fn run(self, file: Option<&Path>) -> Result<()> {
+        match self {
+            Self::Dev(args) => dev::run(file, args).await,
+            Self::Server => server::run(file).await,
+            Self::Migrate => migrate::run(file).await,
+            Self::Admin(command) => admin::run(file, command).await,
+            Self::Keys(command) => keys::run(file, command).await,
+            Self::Config(command) => config::run(file, command),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `linkspan server`.
+
+use std::future::Future;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::Result;
+use linkspan_proxy::Proxy;
+use linkspan_server::{Settings, State};
+use linkspan_shared::Core;
+use linkspan_shared::assemble::assemble;
+use linkspan_shared::config::Config;
+use linkspan_shared::connections::sweep;
+use linkspan_shared::logs::WriterTask;
+
+use crate::{environment, logging, shutdown};
+
+/// How long stopping waits for the last operations to be logged.
+const FINISH: Duration = Duration::from_secs(10);
+
+pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
+    let config = environment::config(file, &[])?;
+    logging::start(&config)?;
+    let (core, log_writer) = assemble(&config).await?;
+    let server = start(&config, core.clone())?;
+    tracing::info!(address = %server.address(), "listening");
+    let sweeper = tokio::spawn(sweep::run(core));
+    serve_until(server, shutdown::requested()).await?;
+    sweeper.abort();
+    let _ = sweeper.await;
+    finish(log_writer).await;
+    Ok(())
+}
+
+/// Serves until `stop` completes, then lets the requests under way finish.
+pub(super) async fn serve_until(
+    server: linkspan_server::Running,
+    stop: impl Future<Output = Result<()>>,
+) -> Result<()> {
+    let stopper = server.stopper();
+    let stopping = async {
+        stop.await?;
+        tracing::info!("finishing the requests under way");
+        stopper.stop().await;
+        Ok(())
+    };
+    tokio::select! {
+        served = server.serve() => Ok(served?),
+        stopped = stopping => stopped,
+    }
+}
+
+/// Stores what is left to log, within reason.
+pub(super) async fn finish(log_writer: WriterTask) {
+    if tokio::time::timeout(FINISH, log_writer.finish()).await.is_err() {
+        tracing::warn!("some operations may not be logged: storing them took too long");
+    }
+}
+
+/// Starts the server on a core that is put together.
+pub(super) fn start(config: &Config, core: Core) -> Result<linkspan_server::Running> {
+    let proxy = Proxy::new(
+        core.clone(),
+        linkspan_proxy::Settings {
+            timeout: config.proxy.timeout,
+            held_body_limit: config.proxy.held_body_limit,
+        },
+    );
+    let state = State::new(core, proxy, config.server.websockets_path.clone());
+    let settings = Settings {
+        bind: config.server.bind,
+        workers: config.server.workers,
+        body_limit: config.server.request_body_limit,
+    };
+    Ok(linkspan_server::start(state, &settings)?)
+}

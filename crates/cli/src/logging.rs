@@ -1,0 +1,21 @@
+//! What the process itself logs, to standard error.
+
+use anyhow::{Context, Result};
+use linkspan_shared::config::{Config, LogFormat};
+use tracing_subscriber::EnvFilter;
+
+/// Starts logging as the configuration says.
+///
+/// # Errors
+/// When the level cannot be read, or logging was started before.
+pub(crate) fn start(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.logs.level).context("logs.level cannot be read")?;
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.logs.format {
+        LogFormat::Text => builder.with_target(false).try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    }
+    .map_err(|error| anyhow::anyhow!("{error}"))
+}

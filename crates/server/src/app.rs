@@ -1,0 +1,75 @@
+//! The routes, and what every answer carries.
+
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{HttpResponse, web};
+use linkspan_api::ErrorCode;
+use linkspan_proxy::Proxy;
+use linkspan_shared::Core;
+
+use crate::error::Failure;
+use crate::popup::Channels;
+use crate::routes;
+
+/// What handlers work with.
+#[derive(Debug)]
+pub struct State {
+    pub(crate) core: Core,
+    pub(crate) proxy: Proxy,
+    pub(crate) channels: Channels,
+    pub(crate) websockets_path: String,
+}
+
+impl State {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(core: Core, proxy: Proxy, websockets_path: String) -> Self {
+        Self {
+            core,
+            proxy,
+            channels: Channels::default(),
+            websockets_path,
+        }
+    }
+
+    /// The address that browsers reach this server by, without a slash at its
+    /// end.
+    pub(crate) fn public_url(&self) -> &str {
+        self.core.settings.public_url.as_str().trim_end_matches('/')
+    }
+
+    /// Where a provider's logo is.
+    pub(crate) fn logo_url(&self, provider: &str) -> String {
+        format!("{}/images/template-logos/{provider}.svg", self.public_url())
+    }
+}
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .service(
+            web::scope("/proxy").default_service(web::to(routes::proxy::call)),
+        )
+        .configure(routes::health::configure)
+        .configure(routes::providers::configure)
+        .configure(routes::integrations::configure)
+        .configure(routes::connections::configure)
+        .configure(routes::connect::configure)
+        .configure(routes::oauth::configure)
+        .configure(routes::credentials::configure)
+        .configure(routes::websocket::configure)
+        .default_service(web::to(not_found));
+}
+
+/// Headers that hold for every answer that does not set its own.
+pub(crate) fn headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add(("X-Content-Type-Options", "nosniff"))
+        .add(("Referrer-Policy", "no-referrer"))
+        .add(("X-Frame-Options", "DENY"))
+}
+
+async fn not_found(request: actix_web::HttpRequest) -> Result<HttpResponse, Failure> {
+    Err(Failure::new(
+        ErrorCode::NotFound,
+        format!("There is no {} {}.", request.method(), request.path()),
+    ))
+}

@@ -1,0 +1,11 @@
+//! One file a resource: parse, authorise, call one service, answer.
+
+pub(crate) mod connect;
+pub(crate) mod connections;
+pub(crate) mod credentials;
+pub(crate) mod health;
+pub(crate) mod integrations;
+pub(crate) mod oauth;
+pub(crate) mod providers;
+pub(crate) mod proxy;
+pub(crate) mod websocket;

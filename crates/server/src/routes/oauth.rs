@@ -1,0 +1,218 @@
+//! The popup's two stops here: off to the provider, and back (CONTRACT 2.1 to
+//! 2.3). Whatever happens, the page that opened the popup is told once.
+
+use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::http::header::LOCATION;
+use actix_web::{HttpRequest, HttpResponse, web};
+use linkspan_api::ErrorCode;
+use linkspan_api::popup::{PopupError, PopupMessage};
+use linkspan_shared::connections::{begin, finish};
+use linkspan_shared::oauth_flows::{self, Flow};
+use secrecy::SecretString;
+
+use super::credentials::connection_config;
+use crate::app::State;
+use crate::error::Failure;
+use crate::extract::{Browser, Query};
+use crate::pages::{self, Outcome};
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/oauth/connect/{unique_key}", web::get().to(connect))
+        .route("/oauth/callback", web::get().to(callback))
+        .route("/oauth/callback.js", web::get().to(script));
+}
+
+async fn script() -> HttpResponse {
+    pages::callback_script()
+}
+
+async fn connect(
+    browser: Result<Browser, Failure>,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+) -> HttpResponse {
+    let mut query = Query::of(&request);
+    let ws_client_id = query.take("ws_client_id");
+    let channel = Channel {
+        ws_client_id: ws_client_id.clone(),
+        unique_key: unique_key.clone(),
+    };
+    if let Some(id) = &ws_client_id
+        && state.channels.bind(id).is_err()
+    {
+        let reason = "This window's result channel is unknown or was used before. \
+                      Close the window and start again.";
+        return pages::callback(&Outcome::failure(PopupError::UnknownErr, reason), None);
+    }
+    match off(&state, browser, &unique_key, query, ws_client_id).await {
+        Ok(begun) => {
+            let mut response = HttpResponse::Found();
+            response
+                .insert_header((LOCATION, begun.authorize_url.as_str()))
+                .cookie(flow_cookie(&state, &begun.flow_id.to_string()));
+            response.finish()
+        }
+        Err(failure) => channel.fail(&state, "", popup_error(&failure), failure.message()),
+    }
+}
+
+async fn off(
+    state: &State,
+    browser: Result<Browser, Failure>,
+    unique_key: &str,
+    mut query: Query,
+    ws_client_id: Option<String>,
+) -> Result<begin::Begun, Failure> {
+    let Browser(session) = browser?;
+    query.take("connect_session_token");
+    let request = begin::Request {
+        ws_client_id,
+        authorization_params: query.take_map("authorization_params").into_iter().collect(),
+        connection_config: connection_config(&mut query),
+    };
+    query.end()?;
+    Ok(begin::oauth(&state.core, &session, unique_key, request).await?)
+}
+
+/// Ties the callback to the browser that started, so that nobody can be made
+/// to finish somebody else's flow.
+fn flow_cookie(state: &State, flow_id: &str) -> Cookie<'static> {
+    let is_https = state.core.settings.public_url.scheme() == "https";
+    Cookie::build(cookie_name(flow_id), "1")
+        .path("/oauth")
+        .http_only(true)
+        .secure(is_https)
+        .same_site(SameSite::Lax)
+        .max_age(time::Duration::hours(1))
+        .finish()
+}
+
+fn cookie_name(flow_id: &str) -> String {
+    format!("oauth2-{flow_id}")
+}
+
+async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let mut query = Query::of(&request);
+    let Some(token) = query.take("state").filter(|token| !token.is_empty()) else {
+        return lost("The provider came back without the state that it was sent.");
+    };
+    match take(&state, &SecretString::from(token)).await {
+        Ok(Some(flow)) => back(&state, &request, query, flow).await,
+        Ok(None) => lost("This authorisation was finished before, or took too long. Start again."),
+        Err(failure) => {
+            let outcome = Outcome::failure(PopupError::UnknownErr, failure.message());
+            pages::callback(&outcome, None)
+        }
+    }
+}
+
+fn lost(reason: &str) -> HttpResponse {
+    pages::callback(&Outcome::failure(PopupError::StateErr, reason), None)
+}
+
+async fn take(state: &State, token: &SecretString) -> Result<Option<Flow>, Failure> {
+    let mut conn = state.core.db.conn().await?;
+    Ok(oauth_flows::take(&mut conn, &state.core.vault, token).await?)
+}
+
+async fn back(state: &State, request: &HttpRequest, mut query: Query, flow: Flow) -> HttpResponse {
+    let channel = Channel {
+        ws_client_id: flow.details.ws_client_id.clone(),
+        unique_key: flow.details.unique_key.clone(),
+    };
+    let connection_id = &flow.details.connection_id;
+    if request.cookie(&cookie_name(&flow.id.to_string())).is_none() {
+        let reason = "This authorisation was started in another browser, \
+                      or this one does not keep cookies.";
+        return channel.fail(state, connection_id, PopupError::StateCookieErr, reason);
+    }
+    let Some(code) = query.take("code").filter(|code| !code.is_empty()) else {
+        let reason = refusal(&mut query);
+        return channel.fail(state, connection_id, PopupError::CallbackErr, &reason);
+    };
+    match finish::oauth(&state.core, &flow, &SecretString::from(code)).await {
+        Ok(finished) => channel.succeed(state, finished),
+        Err(error) => {
+            let failure = Failure::from(error);
+            channel.fail(state, connection_id, popup_error(&failure), failure.message())
+        }
+    }
+}
+
+/// What the provider says of why there is no code (RFC 6749, 4.1.2.1).
+fn refusal(query: &mut Query) -> String {
+    let mut said = ["error", "error_description", "error_reason", "error_message"]
+        .iter()
+        .filter_map(|name| query.take(name))
+        .collect::<Vec<_>>()
+        .join(": ");
+    if said.is_empty() {
+        return "The provider gave neither a code nor an error.".to_owned();
+    }
+    said.truncate(said.floor_char_boundary(500));
+    format!("The provider refused: {said}")
+}
+
+/// Who waits for a flow's result.
+struct Channel {
+    ws_client_id: Option<String>,
+    unique_key: String,
+}
+
+impl Channel {
+    fn succeed(&self, state: &State, finished: finish::Finished) -> HttpResponse {
+        let origin = self.origin(state);
+        self.send(state, PopupMessage::Success {
+            provider_config_key: finished.integration,
+            connection_id: finished.connection_id,
+            is_pending: false,
+        });
+        pages::callback(&Outcome::Success, origin.as_deref())
+    }
+
+    fn fail(
+        &self,
+        state: &State,
+        connection_id: &str,
+        error_type: PopupError,
+        reason: &str,
+    ) -> HttpResponse {
+        let origin = self.origin(state);
+        self.send(state, PopupMessage::Error {
+            provider_config_key: self.unique_key.clone(),
+            connection_id: connection_id.to_owned(),
+            error_type,
+            error_desc: reason.to_owned(),
+        });
+        pages::callback(&Outcome::failure(error_type, reason), origin.as_deref())
+    }
+
+    fn origin(&self, state: &State) -> Option<String> {
+        state.channels.origin(self.ws_client_id.as_deref()?)
+    }
+
+    fn send(&self, state: &State, message: PopupMessage) {
+        if let Some(id) = &self.ws_client_id {
+            state.channels.send(id, message);
+        }
+    }
+}
+
+/// The popup's word for a failure.
+fn popup_error(failure: &Failure) -> PopupError {
+    match failure.code() {
+        ErrorCode::InvalidAuthMode => PopupError::AuthModeErr,
+        ErrorCode::UnknownProviderConfig => PopupError::UnknownConfigKey,
+        ErrorCode::MissingClientId | ErrorCode::UnknownProviderTemplate => {
+            PopupError::ProviderConfigErr
+        }
+        ErrorCode::MissingConnectionConfig => PopupError::UrlParamErr,
+        ErrorCode::InvalidConnectSessionTokenFormat
+        | ErrorCode::UnknownConnectSessionToken
+        | ErrorCode::IntegrationNotAllowed => PopupError::AccountOrEnvironmentRetrievalErr,
+        ErrorCode::InvalidCredentials | ErrorCode::ConnectionTestFailed => PopupError::TokenErr,
+        _ => PopupError::UnknownErr,
+    }
+}

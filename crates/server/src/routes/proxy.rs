@@ -1,0 +1,172 @@
+//! `ANY /proxy/*`: a call to an API with a connection's credentials (CONTRACT 2.7).
+
+use actix_web::body::{self, BodySize, BodyStream, BoxBody, SizedStream};
+use actix_web::dev::Payload;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, rt, web};
+use bytes::{Bytes, BytesMut};
+use futures_util::{StreamExt, stream};
+use http_body_util::BodyExt;
+use linkspan_api::ErrorCode;
+use linkspan_net::{Body as Outgoing, BodyError, Incoming};
+use linkspan_proxy::{Body, Call, Error, Instructions, end_to_end};
+use tokio::sync::mpsc;
+
+use crate::app::State;
+use crate::error::Failure;
+use crate::extract::{Caller, permission};
+
+/// Pieces of a streamed body that wait for the API to take them.
+const PIECES: usize = 8;
+
+pub(crate) async fn call(
+    caller: Caller<permission::CallProxy>,
+    state: web::Data<State>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Failure> {
+    let headers = request.headers();
+    let instructions = Instructions::read(
+        headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes())),
+    )
+    .map_err(|fields| Failure::fields(ErrorCode::InvalidHeaders, fields))?;
+    let method = http::Method::from_bytes(request.method().as_str().as_bytes())
+        .map_err(|_| Failure::of(ErrorCode::InvalidHeaders))?;
+    let limit = state.proxy.settings().held_body_limit;
+    let body = read(payload.into_inner(), length(headers), limit).await?;
+    let call = Call {
+        environment: caller.environment_id(),
+        instructions: &instructions,
+        method,
+        path_and_query: after_prefix(&request),
+    };
+    let answer = state.proxy.call(call, body).await?;
+    Ok(pass_on(answer, request.method()))
+}
+
+/// The raw path, since decoding would lose what the API may tell apart.
+fn after_prefix(request: &HttpRequest) -> &str {
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    target.strip_prefix("/proxy").unwrap_or(target)
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
+}
+
+/// Holds a body up to the limit; whatever is larger, or turns out to be, is
+/// streamed.
+async fn read(mut payload: Payload, length: Option<u64>, limit: usize) -> Result<Body, Failure> {
+    let mut held = BytesMut::new();
+    let is_large = length.is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limit));
+    if !is_large {
+        let Some(first) = payload.next().await else {
+            return Ok(Body::Held(Bytes::new()));
+        };
+        let first = first.map_err(broken)?;
+        let is_whole = length.is_some_and(|length| first.len() as u64 == length);
+        if is_whole {
+            return Ok(Body::Held(first));
+        }
+        held.extend_from_slice(&first);
+        while held.len() <= limit {
+            match payload.next().await {
+                Some(piece) => held.extend_from_slice(&piece.map_err(broken)?),
+                None => return Ok(Body::Held(held.freeze())),
+            }
+        }
+    }
+    Ok(Body::Streamed {
+        body: streamed(held.freeze(), payload),
+        length,
+    })
+}
+
+fn broken(_: impl std::error::Error) -> Failure {
+    Failure::new(
+        ErrorCode::InvalidBody,
+        "The body ended before it was complete.",
+    )
+}
+
+/// A body that goes on as it comes. actix's payloads stay on their thread, so
+/// a task there hands the pieces over, and stops reading when the API does.
+fn streamed(begun: Bytes, mut payload: Payload) -> Outgoing {
+    let (pieces, rest) = mpsc::channel::<Result<Bytes, BodyError>>(PIECES);
+    rt::spawn(async move {
+        loop {
+            let piece = tokio::select! {
+                piece = payload.next() => piece,
+                () = pieces.closed() => None,
+            };
+            let Some(piece) = piece else { break };
+            let is_broken = piece.is_err();
+            let piece = piece.map_err(|error| error.to_string().into());
+            if pieces.send(piece).await.is_err() || is_broken {
+                break;
+            }
+        }
+    });
+    let begun = (!begun.is_empty()).then_some(Ok(begun));
+    let rest = stream::unfold(rest, |mut rest| async {
+        let piece = rest.recv().await?;
+        Some((piece, rest))
+    });
+    Outgoing::stream(stream::iter(begun).chain(rest))
+}
+
+/// The API's answer as ours: its status, its end-to-end headers, its body.
+fn pass_on(answer: http::Response<Incoming>, method: &Method) -> HttpResponse {
+    let (mut head, body) = answer.into_parts();
+    end_to_end(&mut head.headers);
+    let status = StatusCode::from_u16(head.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
+    let mut response = HttpResponse::new(status);
+    for (name, value) in &head.headers {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes());
+        let value = HeaderValue::from_bytes(value.as_bytes());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            response.headers_mut().append(name, value);
+        }
+    }
+    let size = size(response.headers(), status, method);
+    // Dropping the body, as actix does when the caller goes, cancels the call.
+    let body = body.into_data_stream();
+    response.set_body(match size {
+        BodySize::None => BoxBody::new(body::None::new()),
+        BodySize::Sized(length) => BoxBody::new(SizedStream::new(length, body)),
+        BodySize::Stream => BoxBody::new(BodyStream::new(body)),
+    })
+}
+
+/// How long the answer's body is. To a HEAD request `Content-Length` is that of
+/// a body which does not come (RFC 9110, 8.6).
+fn size(headers: &HeaderMap, status: StatusCode, method: &Method) -> BodySize {
+    if matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+        return BodySize::None;
+    }
+    match length(headers) {
+        Some(length) => BodySize::Sized(length),
+        None if *method == Method::HEAD => BodySize::None,
+        None => BodySize::Stream,
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match (error.code(), error) {
+            (ErrorCode::GenericErrorSupport, Error::Connection(cause)) => cause.into(),
+            (code, error) => Self::new(code, error.to_string()),
+        }
+    }
+}

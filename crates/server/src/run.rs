@@ -1,0 +1,139 @@
+//! Starting and stopping the server.
+
+use std::net::SocketAddr;
+
+use actix_cors::Cors;
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::{App, HttpServer, web};
+
+use crate::app::{self, State};
+
+/// How the server listens.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where to listen; port 0 takes any free one.
+    pub bind: SocketAddr,
+    /// Threads that serve requests; 0 takes one for each core.
+    pub workers: usize,
+    /// Largest body of a request to the API itself, in bytes; the proxy has
+    /// limits of its own.
+    pub body_limit: usize,
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen on {bind}: {source}")]
+pub struct StartError {
+    /// Where it should have listened.
+    pub bind: SocketAddr,
+    /// Why it cannot.
+    pub source: std::io::Error,
+}
+
+/// A server that is listening.
+pub struct Running {
+    server: Server,
+    address: SocketAddr,
+    state: web::Data<State>,
+}
+
+/// What stops a server.
+#[derive(Clone)]
+pub struct Stopper {
+    server: ServerHandle,
+    state: web::Data<State>,
+}
+
+impl Stopper {
+    /// Stops listening, lets the requests under way finish, and closes the
+    /// websockets, whose pages open new ones elsewhere.
+    pub async fn stop(&self) {
+        self.state.channels.close_all();
+        self.server.stop(true).await;
+    }
+}
+
+impl std::fmt::Debug for Stopper {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Stopper").finish_non_exhaustive()
+    }
+}
+
+/// Starts the server: it listens when this returns, and serves while
+/// [`Running::serve`] is awaited.
+///
+/// # Errors
+/// [`StartError`] when the address is taken or not ours.
+pub fn start(state: State, settings: &Settings) -> Result<Running, StartError> {
+    let state = web::Data::new(state);
+    let app_state = state.clone();
+    let body_limit = settings.body_limit;
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .wrap(app::headers())
+            .wrap(cors())
+            .app_data(app_state.clone())
+            .app_data(web::PayloadConfig::new(body_limit))
+            .configure(app::configure)
+    })
+    .disable_signals()
+    .shutdown_timeout(30);
+    if settings.workers > 0 {
+        server = server.workers(settings.workers);
+    }
+    let failed = |source| StartError {
+        bind: settings.bind,
+        source,
+    };
+    let server = server.bind(settings.bind).map_err(failed)?;
+    let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    Ok(Running {
+        server: server.run(),
+        address,
+        state,
+    })
+}
+
+/// Browsers call from the product's own pages. What they may do is decided by
+/// the session token that they carry in each call, never by a cookie, so every
+/// origin may ask.
+fn cors() -> Cors {
+    Cors::default()
+        .allow_any_origin()
+        .allow_any_method()
+        .allow_any_header()
+        .max_age(3_600)
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What stops it.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper {
+            server: self.server.handle(),
+            state: self.state.clone(),
+        }
+    }
+
+    /// Serves until it is stopped.
+    ///
+    /// # Errors
+    /// When the listening socket fails.
+    pub async fn serve(self) -> std::io::Result<()> {
+        self.server.await
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("address", &self.address)
+            .finish_non_exhaustive()
+    }
+}

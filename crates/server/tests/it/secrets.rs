@@ -1,0 +1,132 @@
+//! Secrets are planted everywhere and searched for everywhere else.
+
+use std::sync::{Arc, Mutex};
+
+use linkspan_testkit::TestApp;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+use tokio_postgres::NoTls;
+
+const CLIENT_SECRET: &str = "planted-client-secret-4f1c";
+const API_KEY: &str = "planted-api-key-9b2e";
+const DEFAULT_SECRET: &str = "planted-default-secret-77aa";
+
+/// Every row of every table as text.
+async fn dump(url: &str) -> String {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let tables = "SELECT schemaname || '.' || tablename FROM pg_tables
+         WHERE schemaname IN ('public', 'logs')";
+    let mut text = String::new();
+    for table in client.query(tables, &[]).await.unwrap() {
+        let table: String = table.get(0);
+        let rows = client
+            .query(&format!("SELECT row_to_json(t)::text FROM {table} t"), &[])
+            .await
+            .unwrap();
+        for row in rows {
+            let line: String = row.get(0);
+            text += &format!("{table} {line}\n");
+        }
+    }
+    text
+}
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl std::io::Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Hexadecimal, as Postgres shows the bytes of a text.
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .init();
+    let app = TestApp::start().await;
+    let connection = app.connect_demo().await;
+    let path = format!("/connections/{connection}?provider_config_key=demo");
+    let full = app.get(&path).await.json();
+    let session = json!({
+        "tags": { "a": "b" },
+        "integrations_config_defaults": { "demo": { "connection_config": {
+            "oauth_client_secret_override": DEFAULT_SECRET } } },
+    });
+    let session = app.post("/connect/sessions", session).await.json();
+    let token = session["data"]["token"].as_str().unwrap().to_owned();
+    let view = app
+        .call_as(&token.clone().into(), http::Method::GET, "/connect/session", &[], Value::Null)
+        .await;
+    let bearer = json!({ "unique_key": "bearer", "provider": "private-api-bearer" });
+    app.post("/integrations", bearer).await;
+    let form = format!("/api-auth/api-key/bearer?connect_session_token={token}");
+    assert_eq!(app.post(&form, json!({ "apiKey": API_KEY })).await.status, 200);
+    let other = json!({ "unique_key": "other", "provider": "demo", "credentials": {
+        "type": "OAUTH2", "client_id": "x", "client_secret": CLIENT_SECRET } });
+    app.post("/integrations", other.clone()).await;
+    let headers = [("Provider-Config-Key", "demo"), ("Connection-Id", connection.as_str())];
+    app.call_as(
+        &app.dev.api_key,
+        http::Method::GET,
+        "/proxy/api/echo?api_key=planted-in-query",
+        &headers,
+        Value::Null,
+    )
+    .await;
+    let errors = [
+        app.post("/integrations", other).await,
+        app.post(&form, json!({ "apiKey": [API_KEY] })).await,
+    ];
+    let errors: String = errors
+        .iter()
+        .map(|reply| String::from_utf8_lossy(&reply.body).into_owned())
+        .collect();
+    let debug = format!("{:?} {:?}", app.core, app.dev);
+
+    let credentials = &full["credentials"];
+    let secrets = [
+        CLIENT_SECRET.to_owned(),
+        API_KEY.to_owned(),
+        DEFAULT_SECRET.to_owned(),
+        "planted-in-query".to_owned(),
+        credentials["access_token"].as_str().unwrap().to_owned(),
+        credentials["refresh_token"].as_str().unwrap().to_owned(),
+        app.dev.api_key.expose_secret().to_owned(),
+        token,
+        app.provider.client().client_secret.clone(),
+    ];
+    let view = String::from_utf8_lossy(&view.body).into_owned();
+    let (database, _provider) = app.stop().await;
+    let tables = dump(database.direct_url().expose_secret()).await;
+    assert!(tables.contains("logs.operations_"), "operations are logged");
+    let logs = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(!logs.is_empty());
+    for secret in &secrets {
+        for (place, text) in [
+            ("tables", &tables),
+            ("process logs", &logs),
+            ("errors", &errors),
+            ("debug output", &debug),
+            ("session view", &view),
+        ] {
+            assert!(!text.contains(secret), "{secret} is readable in {place}");
+            assert!(!text.contains(&hex(secret)), "{secret} is stored open in {place}");
+        }
+    }
+}

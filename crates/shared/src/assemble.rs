@@ -1,0 +1,81 @@
+//! The core, put together as a configuration says.
+
+use std::sync::Arc;
+
+use linkspan_net as net;
+use linkspan_providers::{Catalogue, CatalogueError, TemplateError};
+
+use crate::config::{Config, Errors};
+use crate::core::{Core, Settings};
+use crate::db::Database;
+use crate::logs::{Writer, WriterTask};
+use crate::vault::Vault;
+use crate::{db, vault};
+
+/// Why the core could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A setting that this needs is not set.
+    #[error(transparent)]
+    Config(#[from] Errors),
+    /// A pool could not be made.
+    #[error(transparent)]
+    Database(#[from] db::Error),
+    /// The root keys are not those of this database, or it does not answer.
+    #[error(transparent)]
+    Vault(#[from] vault::Error),
+    /// A built-in template is wrong.
+    #[error(transparent)]
+    Builtin(#[from] TemplateError),
+    /// A template of `providers.dir` is wrong.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The HTTP client's settings are wrong.
+    #[error("{0}")]
+    Client(String),
+}
+
+/// Puts the core together and checks that its root keys belong to its
+/// database. Must run inside a tokio runtime, which the log writer stays on.
+///
+/// # Errors
+/// See [`Error`].
+pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
+    let db = Database::new(&config.control_database()?)?;
+    let vault = Vault::new(db.clone(), config.keyring()?.clone());
+    vault.check().await?;
+    let (logs, task) = Writer::start(Database::new(&config.logs_database()?)?);
+    let core = Core::new(
+        db,
+        vault,
+        Arc::new(catalogue(config)?),
+        client(config)?,
+        logs,
+        Settings {
+            public_url: config.server.public_url.clone(),
+            connect_session_life: config.connect.session_ttl,
+            flow_life: config.oauth.flow_ttl,
+            cache_life: config.cache.ttl,
+        },
+    );
+    Ok((core, task))
+}
+
+fn catalogue(config: &Config) -> Result<Catalogue, Error> {
+    let mut catalogue = Catalogue::builtin()?;
+    if let Some(dir) = &config.providers.dir {
+        catalogue.extend(Catalogue::from_dir(dir)?);
+    }
+    Ok(catalogue)
+}
+
+fn client(config: &Config) -> Result<net::Client, Error> {
+    let policy = net::AddressPolicy::from_settings(&config.net.allow, &config.net.deny)
+        .map_err(|error| Error::Client(error.to_string()))?;
+    net::Client::new(net::Settings {
+        policy,
+        connect_timeout: config.net.connect_timeout,
+        ..net::Settings::default()
+    })
+    .map_err(|error| Error::Client(error.to_string()))
+}
