@@ -1,0 +1,85 @@
+// Pictures of every page that end users see, for a person to look at:
+//   node screenshots.mjs DIR
+
+import { mkdir } from 'node:fs/promises';
+import path from 'node:path';
+import * as browsing from './browser.mjs';
+import { startPlatform } from './platform.mjs';
+
+const WIDTHS = { 1280: 800, 390: 844 };
+const folder = process.argv[2];
+if (!folder) throw new Error('name the folder that the pictures go to');
+await mkdir(folder, { recursive: true });
+
+const platform = await startPlatform();
+const browser = await browsing.launchBrowser();
+try {
+  await platform.createDemoIntegration('demo');
+  const bearer = { unique_key: 'bearer', provider: 'private-api-bearer' };
+  await platform.client().createIntegration(bearer);
+  for (const [width, height] of Object.entries(WIDTHS)) {
+    for (const colorScheme of ['light', 'dark']) {
+      const viewport = { width: Number(width), height };
+      const context = await browsing.newContext(browser, { viewport, colorScheme });
+      const take = (page, name) => picture(page, `${name}-${width}-${colorScheme}`);
+      await servers(context, take);
+      await connectPage(context, take);
+      await context.close();
+    }
+  }
+} finally {
+  await browser.close();
+  await platform.stop();
+}
+
+async function picture(page, name) {
+  const file = path.join(folder, `${name}.png`);
+  await page.screenshot({ path: file, fullPage: true });
+  console.log(file);
+}
+
+/** The front pages, and the callback page with nothing to finish. */
+async function servers(context, take) {
+  const page = await context.newPage();
+  for (const [name, url] of [
+    ['front', platform.server_url],
+    ['provider-front', platform.demo_url],
+    ['callback-error', `${platform.server_url}/oauth/callback?state=unknown`],
+    ['connect-broken-link', `${platform.server_url}/connect`],
+  ]) {
+    await page.goto(url);
+    await take(page, name);
+  }
+  await page.close();
+}
+
+/** The connect page before, during and after, with the popup's pages. */
+async function connectPage(context, take) {
+  const session = { end_user: { id: 'user-1' } };
+  const { data } = await platform.client().createConnectSession(session);
+  const page = await context.newPage();
+  await page.goto(data.connect_link);
+  const demo = page.getByRole('listitem').filter({ hasText: 'Demo' });
+  const bearer = page.getByRole('listitem').filter({ hasText: 'Private API' });
+  await bearer.waitFor();
+  await take(page, 'connect');
+
+  const opened = page.waitForEvent('popup');
+  await demo.getByRole('button', { name: 'Connect' }).click();
+  const popup = await opened;
+  await popup.getByRole('heading', { name: 'Sign in' }).waitFor();
+  await take(popup, 'provider-login');
+  await browsing.signIn(popup);
+  await take(popup, 'provider-consent');
+  // Success closes the window at once: its page is shown without its script.
+  await context.route('**/oauth/callback.js', (route) => route.abort());
+  await browsing.decide(popup, 'Allow');
+  await popup.getByRole('heading', { name: 'Connected' }).waitFor();
+  await take(popup, 'callback-success');
+  await popup.close();
+  await demo.getByText(/^Connected\./).waitFor();
+
+  await bearer.getByRole('button', { name: 'Connect' }).click();
+  await take(page, 'connect-form');
+  await page.close();
+}
