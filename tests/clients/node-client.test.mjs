@@ -172,7 +172,7 @@ describe('connections by API key', () => {
 
   test('of an unknown integration, or with an unknown id', async () => {
     const elsewhere = nango.getConnection('nowhere', connectionId);
-    await assertFails(elsewhere, 404, 'unknown_provider_config');
+    await assertFails(elsewhere, 400, 'unknown_provider_config');
     await assertFails(nango.getConnection('bearer', 'nobody'), 404, 'not_found');
   });
 

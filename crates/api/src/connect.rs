@@ -24,6 +24,20 @@ pub struct CreateConnectSession {
     /// Labels for the connections that are made.
     #[serde(default)]
     pub tags: Tags,
+    /// Per integration, what its connect form shows otherwise.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Overrides>,
+    /// Where webhooks about the connections that are made go instead.
+    pub webhook_url_override: Option<String>,
+}
+
+/// What the connect form of one integration shows otherwise.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// The guide for end users.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub docs_connect: Option<String>,
 }
 
 /// What a flow on one integration starts with.

@@ -7,7 +7,9 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use linkspan_api::connect::{ConfigDefaults, CreateConnectSession, EndUser, Organization, Tags};
+use linkspan_api::connect::{
+    ConfigDefaults, CreateConnectSession, EndUser, Organization, Overrides, Tags,
+};
 use linkspan_api::{ErrorCode, FieldError};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,10 @@ pub struct Details {
     pub defaults: BTreeMap<String, ConfigDefaults>,
     /// Labels for the connections that are made.
     pub tags: Tags,
+    /// Per integration, what its connect form shows otherwise.
+    pub overrides: BTreeMap<String, Overrides>,
+    /// Where webhooks about the connections that are made go instead.
+    pub webhook_url_override: Option<String>,
 }
 
 /// A session that is valid now.
@@ -118,6 +124,8 @@ pub async fn open(
         organization: request.organization,
         defaults: request.integrations_config_defaults,
         tags: request.tags,
+        overrides: request.overrides,
+        webhook_url_override: request.webhook_url_override,
     };
     let allowed = request.allowed_integrations;
     let life = core.settings.connect_session_life;
@@ -138,13 +146,15 @@ async fn check_integrations(
             FieldError::new("custom", format!("Integration {key} does not exist"), &path)
         })
         .collect();
-    for key in request.integrations_config_defaults.keys() {
-        if !known.contains(key) {
-            let path = ["integrations_config_defaults", key];
-            let message = format!("Integration {key} does not exist");
-            fields.push(FieldError::new("custom", message, &path));
-        }
-    }
+    let defaults = request.integrations_config_defaults.keys();
+    let overrides = request.overrides.keys();
+    let named = defaults
+        .map(|key| ("integrations_config_defaults", key))
+        .chain(overrides.map(|key| ("overrides", key)));
+    fields.extend(named.filter(|(_, key)| !known.contains(key)).map(|(field, key)| {
+        let message = format!("Integration {key} does not exist");
+        FieldError::new("custom", message, &[field, key])
+    }));
     match fields.is_empty() {
         true => Ok(()),
         false => Err(Error::Invalid {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use secrecy::{ExposeSecret, SecretString};
@@ -94,7 +94,8 @@ pub async fn take(
     vault: &Vault,
     state: &SecretString,
 ) -> Result<Option<Flow>, Error> {
-    let row: Option<(EnvironmentId, Uuid, Uuid, Vec<u8>, chrono::DateTime<Utc>)> =
+    type Row = (EnvironmentId, Uuid, Uuid, Vec<u8>, DateTime<Utc>);
+    let row: Option<Row> =
         diesel::delete(oauth_flows::table)
             .filter(oauth_flows::state_hash.eq(token::hash(state.expose_secret())))
             .returning((

@@ -4,6 +4,7 @@
 mod crate_map;
 mod error_pages;
 mod layers;
+mod names;
 mod sources;
 mod tools;
 mod wasm;
@@ -33,6 +34,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "reads the environment only in cli",
         check: sources::check_environment,
+    },
+    Rule {
+        name: "treats providers and auth modes as data",
+        check: names::check,
     },
     Rule {
         name: "has no overlong files",

@@ -56,7 +56,7 @@ fn environment_in(path: &Path, text: &str) -> Vec<String> {
 }
 
 /// Every Rust file below these folders, its path from the root, its text.
-fn sources(folders: &[&str]) -> Result<Vec<(PathBuf, String)>> {
+pub(super) fn sources(folders: &[&str]) -> Result<Vec<(PathBuf, String)>> {
     let mut found = Vec::new();
     for folder in folders {
         collect(&workspace::root().join(folder), &mut found)?;

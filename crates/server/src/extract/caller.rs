@@ -137,7 +137,7 @@ pub(super) fn state(request: &HttpRequest) -> Result<web::Data<State>, Failure> 
 /// A backend with permission `P`, or a browser with a connect session.
 pub(crate) enum CallerOrSession<P> {
     Caller(Caller<P>),
-    Session(Session),
+    Session(Box<Session>),
 }
 
 impl<P> CallerOrSession<P> {
@@ -166,7 +166,7 @@ impl<P: Permission> FromRequest for CallerOrSession<P> {
             .is_ok_and(|token| token.expose_secret().starts_with(connect_sessions::TOKEN_PREFIX));
         if is_session {
             let session = Session::from_request(request, payload);
-            Box::pin(async move { Ok(Self::Session(session.await?)) })
+            Box::pin(async move { Ok(Self::Session(Box::new(session.await?))) })
         } else {
             let caller = Caller::from_request(request, payload);
             Box::pin(async move { Ok(Self::Caller(caller.await?)) })

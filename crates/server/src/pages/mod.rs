@@ -115,6 +115,19 @@ pub(crate) fn callback(outcome: &Outcome, origin: Option<&str>) -> HttpResponse 
     html(status, page("Authorization callback", &main))
 }
 
+/// A square with a name's initial; its colour depends on the slug alone.
+pub(crate) fn logo(slug: &str, name: &str) -> HttpResponse {
+    let hue = slug.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 360);
+    let initial: String = name.chars().find(|c| c.is_alphanumeric()).into_iter().collect();
+    let svg = include_str!("logo.svg")
+        .replace("{{hue}}", &hue.to_string())
+        .replace("{{initial}}", &escape(&initial.to_uppercase()));
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, "image/svg+xml"))
+        .insert_header(("Cache-Control", "public, max-age=86400"))
+        .body(svg)
+}
+
 #[cfg(test)]
 mod tests {
     use actix_web::body::to_bytes;

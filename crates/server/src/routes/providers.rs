@@ -8,11 +8,13 @@ use serde::Serialize;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{CallerOrSession, Query, permission};
+use crate::pages;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/providers", web::get().to(list))
-        .route("/providers/{provider}", web::get().to(get));
+        .route("/providers/{provider}", web::get().to(get))
+        .route("/images/template-logos/{provider}.svg", web::get().to(logo));
 }
 
 async fn list(
@@ -55,4 +57,14 @@ fn wire<'a>(state: &State, template: &'a Template) -> Provider<'a> {
         template,
         logo_url: state.logo_url(&template.slug),
     }
+}
+
+/// A provider's initial on a coloured square: logos are trademarks that we
+/// have no right to ship.
+async fn logo(
+    state: web::Data<State>,
+    provider: web::Path<String>,
+) -> Result<HttpResponse, Failure> {
+    let template = state.core.template(&provider)?;
+    Ok(pages::logo(&template.slug, &template.display_name))
 }

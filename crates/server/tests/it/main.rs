@@ -1,5 +1,10 @@
 //! Tests of a running server, over real HTTP, on a real Postgres, against a
 //! strict provider.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts test functions, and not the functions they share"
+)]
 
 mod access;
 mod bad_input;
@@ -8,5 +13,6 @@ mod proxy;
 mod proxy_failures;
 mod proxy_wire;
 mod refresh;
+mod rotate;
 mod secrets;
 mod websocket;

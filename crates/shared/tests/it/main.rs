@@ -1,4 +1,9 @@
 //! Tests of the core against a real Postgres.
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts test functions, and not the functions they share"
+)]
 
 mod config;
 mod pooler;
