@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::faults::Fault;
+use crate::grants::Grants;
 use crate::journal::{Refusal, SeenRequest};
 use crate::state::State;
 
@@ -59,13 +60,13 @@ impl Control {
 
     /// Makes all access tokens issued so far answer 401. Refresh tokens stay good.
     pub fn revoke_access_tokens(&self) {
-        self.state.grants().revoke_access_tokens();
+        self.state.change_grants(Grants::revoke_access_tokens);
     }
 
     /// Makes all refresh tokens issued so far answer `invalid_grant`, as when
     /// the person withdraws the application's access. Access tokens stay good.
     pub fn revoke_refresh_tokens(&self) {
-        self.state.grants().revoke_refresh_tokens();
+        self.state.change_grants(Grants::revoke_refresh_tokens);
     }
 
     /// Puts the provider's clock forward, so that codes, sign-ins and access

@@ -1,12 +1,13 @@
 //! Codes and tokens: issued, spent, rotated, expired, revoked.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chrono::{DateTime, Utc};
 use ring::digest;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -22,41 +23,43 @@ const MEMORY: Duration = Duration::from_secs(24 * 3600);
 /// Every grant that this provider has made. There is one registered client,
 /// which each token request has to authenticate as, so that a code is bound to
 /// its client without naming it.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize, Serialize)]
 pub(crate) struct Grants {
+    #[serde(skip)]
     access_token_life: Duration,
     codes: HashMap<String, Code>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Code {
     grant: Uuid,
     redirect_uri: String,
     challenge: String,
     scope: String,
-    until: Instant,
+    until: DateTime<Utc>,
     spent: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Access {
     grant: Uuid,
     scope: String,
-    until: Instant,
+    until: DateTime<Utc>,
     revoked: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, Serialize)]
 struct Refresh {
     grant: Uuid,
     scope: String,
-    issued: Instant,
+    issued: DateTime<Utc>,
     state: RefreshState,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum RefreshState {
     Live,
     Spent,
@@ -109,14 +112,23 @@ impl Grants {
     pub(crate) fn new(access_token_life: Duration) -> Self {
         Self {
             access_token_life,
-            codes: HashMap::new(),
-            access: HashMap::new(),
-            refresh: HashMap::new(),
+            ..Self::default()
         }
     }
 
+    /// The grants of an earlier run, as it serialised them.
+    pub(crate) fn from_json(
+        json: &[u8],
+        access_token_life: Duration,
+    ) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            access_token_life,
+            ..serde_json::from_slice(json)?
+        })
+    }
+
     /// A new code for what the person has just allowed.
-    pub(crate) fn code(&mut self, allowed: &Authorization, now: Instant) -> String {
+    pub(crate) fn code(&mut self, allowed: &Authorization, now: DateTime<Utc>) -> String {
         self.forget_old(now);
         let id = random("demo_code_");
         let code = Code {
@@ -138,7 +150,7 @@ impl Grants {
         code: &str,
         redirect_uri: &str,
         verifier: &str,
-        now: Instant,
+        now: DateTime<Utc>,
     ) -> Result<Tokens, GrantError> {
         let found = self.codes.get_mut(code).ok_or(GrantError::UnknownCode)?;
         let grant = found.grant;
@@ -162,7 +174,11 @@ impl Grants {
 
     /// Spends a refresh token and issues the next pair. Access tokens issued
     /// before stay good until they expire.
-    pub(crate) fn refresh(&mut self, token: &str, now: Instant) -> Result<Tokens, GrantError> {
+    pub(crate) fn refresh(
+        &mut self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Tokens, GrantError> {
         let found = self.refresh.get_mut(token);
         let found = found.ok_or(GrantError::UnknownRefreshToken)?;
         match found.state {
@@ -175,7 +191,7 @@ impl Grants {
     }
 
     /// The scope that an access token opens.
-    pub(crate) fn check(&self, token: &str, now: Instant) -> Result<&str, AccessError> {
+    pub(crate) fn check(&self, token: &str, now: DateTime<Utc>) -> Result<&str, AccessError> {
         let found = self.access.get(token).ok_or(AccessError::Unknown)?;
         if found.revoked {
             Err(AccessError::Revoked)
@@ -207,7 +223,7 @@ impl Grants {
         }
     }
 
-    fn issue(&mut self, grant: Uuid, scope: String, now: Instant) -> Tokens {
+    fn issue(&mut self, grant: Uuid, scope: String, now: DateTime<Utc>) -> Tokens {
         self.forget_old(now);
         let (access_token, refresh_token) = (random("demo_access_"), random("demo_refresh_"));
         let access = Access {
@@ -233,7 +249,7 @@ impl Grants {
         }
     }
 
-    fn forget_old(&mut self, now: Instant) {
+    fn forget_old(&mut self, now: DateTime<Utc>) {
         self.codes.retain(|_, code| code.until + MEMORY > now);
         self.access.retain(|_, token| token.until + MEMORY > now);
         self.refresh
@@ -267,7 +283,7 @@ mod tests {
     #[test]
     fn old_grants_are_forgotten_but_live_refresh_tokens_are_not() {
         let mut grants = Grants::new(Duration::from_secs(60));
-        let start = Instant::now();
+        let start = Utc::now();
         let first = grants.issue(Uuid::new_v4(), "items.read".into(), start);
         let later = start + MEMORY + Duration::from_secs(61);
         assert_eq!(

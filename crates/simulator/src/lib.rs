@@ -24,6 +24,7 @@ mod routes;
 mod run;
 mod settings;
 mod state;
+mod state_file;
 mod tickets;
 
 pub use control::Control;

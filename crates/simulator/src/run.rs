@@ -40,11 +40,12 @@ impl Simulator {
     /// may be the caller's. When it returns, connections are accepted.
     ///
     /// # Errors
-    /// The address cannot be bound, or threads cannot be started.
+    /// The address cannot be bound, the state file cannot be read, or threads
+    /// cannot be started.
     pub async fn start(settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.bind)?;
         let base_url = base_url(listener.local_addr()?)?;
-        let state = Arc::new(State::new(settings, base_url));
+        let state = Arc::new(State::new(settings, base_url)?);
         let (ready, started) = oneshot::channel();
         let thread = thread::Builder::new().name("simulator".into()).spawn({
             let state = Arc::clone(&state);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::{Host, Url};
@@ -21,6 +22,9 @@ pub struct Settings {
     pub redirect_uris: RedirectUris,
     /// The key that `/key-api` wants as a bearer token.
     pub api_key: String,
+    /// A JSON file in which codes and tokens outlive a stop: read at the start,
+    /// for its owner only. Its folder must exist. `None` forgets them.
+    pub state_file: Option<PathBuf>,
 }
 
 impl fmt::Debug for Settings {
@@ -31,6 +35,7 @@ impl fmt::Debug for Settings {
             .field("user", &self.user)
             .field("access_token_life", &self.access_token_life)
             .field("redirect_uris", &self.redirect_uris)
+            .field("state_file", &self.state_file)
             .finish_non_exhaustive()
     }
 }
@@ -38,7 +43,7 @@ impl fmt::Debug for Settings {
 impl Default for Settings {
     /// The demo that documentation shows: loopback on a free port, client
     /// `demo-client` / `demo-secret`, user `demo` / `demo`, key `demo-api-key`,
-    /// access tokens for one hour, redirects to loopback only.
+    /// access tokens for one hour, redirects to loopback only, nothing kept.
     fn default() -> Self {
         Self {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -53,6 +58,7 @@ impl Default for Settings {
             access_token_life: Duration::from_secs(3600),
             redirect_uris: RedirectUris::Loopback,
             api_key: "demo-api-key".into(),
+            state_file: None,
         }
     }
 }

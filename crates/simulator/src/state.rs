@@ -1,8 +1,10 @@
 //! What all handlers of one simulator share.
 
+use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use tokio::sync::watch;
 use url::Url;
 
@@ -11,10 +13,11 @@ use crate::grants::Grants;
 use crate::items::Items;
 use crate::journal::Journal;
 use crate::settings::Settings;
+use crate::state_file;
 use crate::tickets::Tickets;
 
-/// One simulator's memory. Every lock is held for a few map operations and
-/// never across an await.
+/// One simulator's memory. Every lock is held for a few map operations (and
+/// the writing of the state file, where there is one), never across an await.
 pub(crate) struct State {
     pub(crate) settings: Settings,
     pub(crate) base_url: Url,
@@ -29,9 +32,14 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(settings: Settings, base_url: Url) -> Self {
-        Self {
-            grants: Mutex::new(Grants::new(settings.access_token_life)),
+    pub(crate) fn new(settings: Settings, base_url: Url) -> io::Result<Self> {
+        let life = settings.access_token_life;
+        let grants = match &settings.state_file {
+            Some(path) => state_file::read(path, life)?,
+            None => Grants::new(life),
+        };
+        Ok(Self {
+            grants: Mutex::new(grants),
             tickets: Mutex::default(),
             items: Mutex::new(Items::initial()),
             journal: Mutex::default(),
@@ -40,13 +48,13 @@ impl State {
             changed: watch::Sender::new(0),
             settings,
             base_url,
-        }
+        })
     }
 
     /// The provider's time, which tests may put forward.
-    pub(crate) fn now(&self) -> Instant {
+    pub(crate) fn now(&self) -> DateTime<Utc> {
         let ahead = *lock(&self.clock_ahead);
-        Instant::now() + ahead
+        Utc::now() + ahead
     }
 
     pub(crate) fn advance(&self, by: Duration) {
@@ -55,6 +63,20 @@ impl State {
 
     pub(crate) fn grants(&self) -> MutexGuard<'_, Grants> {
         lock(&self.grants)
+    }
+
+    /// Changes the grants, and keeps them in the state file before anybody
+    /// hears of the change.
+    pub(crate) fn change_grants<T>(&self, change: impl FnOnce(&mut Grants) -> T) -> T {
+        let mut grants = self.grants();
+        let outcome = change(&mut grants);
+        if let Some(path) = &self.settings.state_file
+            && let Err(error) = state_file::write(path, &grants)
+        {
+            // This run can go on; only the next one has something to miss.
+            tracing::warn!(%error, "the demo provider's grants will not survive a restart");
+        }
+        outcome
     }
 
     pub(crate) fn tickets(&self) -> MutexGuard<'_, Tickets> {

@@ -2,8 +2,9 @@
 //! the login form, and between login and consent.
 
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use url::Url;
 use uuid::Uuid;
 
@@ -38,7 +39,7 @@ pub(crate) struct Tickets(HashMap<String, Ticket>);
 struct Ticket {
     step: Step,
     authorization: Authorization,
-    until: Instant,
+    until: DateTime<Utc>,
 }
 
 impl Tickets {
@@ -47,7 +48,7 @@ impl Tickets {
         &mut self,
         step: Step,
         authorization: Authorization,
-        now: Instant,
+        now: DateTime<Utc>,
     ) -> String {
         self.0.retain(|_, ticket| ticket.until > now);
         let id = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
@@ -63,7 +64,12 @@ impl Tickets {
 
     /// Closes a ticket and returns what it stood for; `None` when it is
     /// unknown, used, too old, or belongs to the other form.
-    pub(crate) fn close(&mut self, id: &str, step: Step, now: Instant) -> Option<Authorization> {
+    pub(crate) fn close(
+        &mut self,
+        id: &str,
+        step: Step,
+        now: DateTime<Utc>,
+    ) -> Option<Authorization> {
         let ticket = self.0.get(id)?;
         if ticket.step != step || ticket.until <= now {
             return None;

@@ -67,7 +67,8 @@ pub(crate) async fn decide(
     let authorization = close(&state, ticket, Step::Consent)?;
     let overruled = state.take_fault(|fault| *fault == Fault::RefuseConsent);
     let location = if allowed && overruled.is_none() {
-        let code = state.grants().code(&authorization, state.now());
+        let now = state.now();
+        let code = state.change_grants(|grants| grants.code(&authorization, now));
         code_location(authorization, &code)
     } else {
         let reason = "The person denied the request.";

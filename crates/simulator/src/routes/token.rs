@@ -91,7 +91,7 @@ fn exchange(state: &State, params: &Params) -> Result<Tokens, Refused> {
         ));
     }
     let now = state.now();
-    let outcome = state.grants().exchange(code, redirect_uri, verifier, now);
+    let outcome = state.change_grants(|grants| grants.exchange(code, redirect_uri, verifier, now));
     outcome.map_err(invalid_grant)
 }
 
@@ -101,7 +101,8 @@ fn refresh(state: &State, params: &Params) -> Result<Tokens, Refused> {
         .map_err(|error: ParamError| Refused::bad_request(error))?;
     authenticate(state, id, secret)?;
     let now = state.now();
-    let tokens = state.grants().refresh(token, now).map_err(invalid_grant)?;
+    let outcome = state.change_grants(|grants| grants.refresh(token, now));
+    let tokens = outcome.map_err(invalid_grant)?;
     state.record(|journal| journal.refreshes += 1);
     Ok(tokens)
 }

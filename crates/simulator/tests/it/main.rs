@@ -11,6 +11,7 @@ mod faults;
 mod http_client;
 mod lifecycle;
 mod resources;
+mod restart;
 mod token;
 
 use linkspan_simulator::browser::{self, Decision};
