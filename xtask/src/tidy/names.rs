@@ -9,10 +9,11 @@ use super::sources::sources;
 use crate::workspace;
 
 /// Where a provider may be named.
-const MAY_NAME_PROVIDERS: [&str; 4] = [
+const MAY_NAME_PROVIDERS: [&str; 5] = [
     "crates/auth/src/quirks",
     "crates/webhooks/src/routes",
     "crates/cli/src/commands/dev",
+    "crates/testkit",
     "crates/simulator",
 ];
 /// Where the mode may be matched on.
