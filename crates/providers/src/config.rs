@@ -55,7 +55,7 @@ impl Scope for Config<'_> {
         let (values, fields) = match path.root() {
             Root::ConnectionConfig => (self.connection, &self.template.connection_config),
             Root::IntegrationConfig => (self.integration, &self.template.integration_config),
-            Root::Credentials | Root::Bare => return None,
+            Root::Credentials | Root::AssertionOption | Root::Step(_) | Root::Bare => return None,
         };
         values
             .value(path.key())

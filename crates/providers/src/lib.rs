@@ -26,6 +26,9 @@ pub use param::Param;
 pub use pattern::Pattern;
 pub use slug::{InvalidSlug, check_slug};
 pub use template::{
-    AuthorizationMethod, BodyFormat, Headers, Paginate, Proxy, Retry, Template, TemplateError,
-    TokenRequestAuthMethod, Verification,
+    Assertion, AuthorizationMethod, BodyFormat, ClientRegistration, ExpirationStrategy,
+    ExpiresInUnit, Headers, Installation, Paginate, Params, Proxy, Retry, RetryInBody,
+    RetryStrategy, Seconds, SecretEncoding, SelfSigned, Signature, SignatureMethod,
+    SignatureProtocol, Step, Template, TemplateError, TokenRequestAuthMethod, TokenResponse,
+    TokenUrl, TokenUrls, Verification,
 };

@@ -131,6 +131,10 @@ mod tests {
         assert_eq!(param.evaluate(&Key).unwrap(), expected);
         assert!(serde_json::from_value::<Param>(json!({ "a": ["${oops}"] })).is_err());
         let unset: Param = serde_json::from_value(json!(["${accessToken}"])).unwrap();
-        assert_eq!(unset.evaluate(&Key).unwrap_err().path, "accessToken");
+        let path = "accessToken".to_owned();
+        assert_eq!(
+            unset.evaluate(&Key).unwrap_err(),
+            Unresolved::Unset { path }
+        );
     }
 }

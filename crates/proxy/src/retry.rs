@@ -196,6 +196,7 @@ mod tests {
             after: list("after"),
             remaining: list("remaining").pop(),
             error_code: list("error_code"),
+            in_body: None,
         }
     }
 

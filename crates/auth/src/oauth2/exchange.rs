@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use linkspan_providers::interpolate::UrlText;
-use linkspan_providers::{Config, Param};
+use linkspan_providers::{Config, Param, TokenUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
@@ -46,7 +46,7 @@ pub async fn finish<E: TokenEndpoint>(
     if let Some(verifier) = verifier {
         params.insert("code_verifier".into(), verifier.into());
     }
-    let url = config.template.token_url.as_ref();
+    let url = config.template.token_url.as_ref().map(TokenUrl::oauth2);
     send(
         client,
         config,
@@ -86,7 +86,7 @@ pub async fn refresh<E: TokenEndpoint>(
     let url = template
         .refresh_url
         .as_ref()
-        .or(template.token_url.as_ref());
+        .or(template.token_url.as_ref().map(TokenUrl::oauth2));
     let secrets = [
         Some(spent.expose_secret()),
         Some(tokens.access_token.expose_secret()),

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Prepare;
 use crate::Error;
-use crate::scope::RequestScope;
+use crate::scope::{RequestScope, unless_unset};
 
 /// The mode's header, then the template's, then the caller's, each replacing
 /// the ones before it; but a `User-Agent` that the template sets stays.
@@ -21,7 +21,7 @@ pub(super) fn headers(call: &Prepare<'_>, scope: &RequestScope<'_>) -> Result<He
     if let Some(proxy) = &call.config.template.proxy {
         for (name, text) in proxy.headers.iter() {
             // One that names a value the connection lacks is left out.
-            let Ok(text) = text.evaluate(scope) else {
+            let Some(text) = unless_unset(call.config.template, text.evaluate(scope))? else {
                 continue;
             };
             headers.insert(name, sensitive(name, text)?);

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::Prepare;
 use crate::Error;
-use crate::scope::RequestScope;
+use crate::scope::{RequestScope, unless_unset};
 
 pub(super) fn url(call: &Prepare<'_>, scope: &RequestScope<'_>) -> Result<Url, Error> {
     let base = base(call, scope)?;
@@ -20,7 +20,7 @@ pub(super) fn url(call: &Prepare<'_>, scope: &RequestScope<'_>) -> Result<Url, E
     }
     // A fragment is never sent, but would end up in logs.
     url.set_fragment(None);
-    add_query(call.config.template, scope, &mut url);
+    add_query(call.config.template, scope, &mut url)?;
     Ok(url)
 }
 
@@ -68,20 +68,21 @@ fn join(base: &str, path: &str) -> String {
 }
 
 /// The template's parameters that have values; the caller's own win.
-fn add_query(template: &Template, scope: &RequestScope<'_>, url: &mut Url) {
+fn add_query(template: &Template, scope: &RequestScope<'_>, url: &mut Url) -> Result<(), Error> {
     let Some(proxy) = template
         .proxy
         .as_ref()
         .filter(|proxy| !proxy.query.is_empty())
     else {
-        return;
+        return Ok(());
     };
     for (name, text) in &proxy.query {
         let is_given = url.query_pairs().any(|(given, _)| given == name.as_str());
-        if let (false, Ok(value)) = (is_given, text.evaluate(scope)) {
+        if let (false, Some(value)) = (is_given, unless_unset(template, text.evaluate(scope))?) {
             url.query_pairs_mut().append_pair(name, &value);
         }
     }
+    Ok(())
 }
 
 #[cfg(test)]

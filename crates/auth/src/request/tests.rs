@@ -189,7 +189,7 @@ fn what_cannot_be_prepared_is_named() {
     let path = "connectionConfig.sub".to_owned();
     assert_eq!(
         call.prepare().unwrap_err(),
-        UrlError::from(Unresolved { path }).into()
+        UrlError::from(Unresolved::Unset { path }).into()
     );
     let call = Call {
         connection: json!({ "sub": "evil.com/" }),

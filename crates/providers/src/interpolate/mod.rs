@@ -7,24 +7,30 @@
 //! ```text
 //! text        = sequence (" || " sequence)*      only if it has a placeholder
 //! sequence    = (literal | placeholder)*
-//! placeholder = "${" path "}" | "${" function "(" sequence ")}"
+//! placeholder = "${" path "}" | "${" time "}" | "${" function "(" arguments ")}"
 //! path        = root "." key | name              roots and names: see `Path`
-//! function    = "base64"
+//! time        = "now" [("+" | "-") count ":" unit] [":" format]
+//! unit        = "seconds" | "minutes" | "hours" | "days" | "weeks"
+//! arguments   = sequence ("," sequence)*         how many: see `Function`
 //! ```
 //!
 //! The first alternative that resolves is taken. An unknown root, name or
 //! function is an error when the template is loaded.
 
+mod function;
 mod node;
 mod parse;
+mod time;
 mod url;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
 use std::{fmt, str};
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+pub use function::Function;
 use node::Node;
 pub use node::{Path, Root};
 pub use parse::{ParseError, Problem};
@@ -34,15 +40,37 @@ pub use url::{UrlError, UrlText};
 pub trait Scope {
     /// The value of `path`, or nothing if it is not set.
     fn lookup(&self, path: &Path) -> Option<Cow<'_, str>>;
+
+    /// The time of the request, the same whenever it is asked for.
+    fn now(&self) -> Option<DateTime<Utc>> {
+        None
+    }
+
+    /// The value of a function that takes cryptography, or nothing if this
+    /// scope cannot compute it of these arguments.
+    fn call(&self, function: Function, arguments: &[String]) -> Option<String> {
+        let _ = (function, arguments);
+        None
+    }
 }
 
-/// A placeholder had no value. The caller decides what that means: a header is
-/// dropped, a URL is an error.
+/// A text has no value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{path}` is not set")]
-pub struct Unresolved {
-    /// The path as the template spells it, for example `connectionConfig.region`.
-    pub path: String,
+pub enum Unresolved {
+    /// A placeholder has no value. The caller decides what that means: a header
+    /// is dropped, a URL is an error.
+    #[error("`{path}` is not set")]
+    Unset {
+        /// The path as the template spells it, for example `connectionConfig.region`.
+        path: String,
+    },
+    /// A function cannot be computed here. Never to be taken for an unset value:
+    /// what it signs must not be sent without it.
+    #[error("function `{}` cannot be computed here", function.as_str())]
+    Unsupported {
+        /// Which one.
+        function: Function,
+    },
 }
 
 /// A text with placeholders, parsed.

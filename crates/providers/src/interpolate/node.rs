@@ -3,23 +3,32 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
-use super::{Scope, Unresolved};
+use super::time::Time;
+use super::{Function, Scope, Unresolved};
 
 /// Names that stand alone, without a root.
 const NAMES: &[&str] = &[
     "accessToken",
     "apiKey",
+    // Of a subdomain of the API; one provider has it without a root.
+    "apiSubdomain",
     "clientId",
     "clientSecret",
-    "now",
     "random",
     "refreshToken",
+    "refresh_token",
+    "token",
+    // Of the request that is being signed.
+    "bodyCanonicalParams",
+    "endpoint",
+    "host",
+    "method",
+    "params",
+    "path",
 ];
 
 const ROOTS: &[(&str, Root)] = &[
+    ("assertionOption", Root::AssertionOption),
     ("connectionConfig", Root::ConnectionConfig),
     ("credentials", Root::Credentials),
     ("integrationConfig", Root::IntegrationConfig),
@@ -29,34 +38,14 @@ const ROOTS: &[(&str, Root)] = &[
 pub(crate) enum Node {
     Literal(Box<str>),
     Path(Path),
-    Call(Function, Box<[Node]>),
-}
-
-/// Every function; [`Function::named`] is the list that the parser accepts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Function {
-    /// Standard alphabet, padded (RFC 4648 section 4).
-    Base64,
-}
-
-impl Function {
-    pub(super) fn named(name: &str) -> Option<Self> {
-        match name {
-            "base64" => Some(Self::Base64),
-            _ => None,
-        }
-    }
-
-    fn apply(self, argument: &str) -> String {
-        match self {
-            Self::Base64 => STANDARD.encode(argument),
-        }
-    }
+    Time(Time),
+    /// With its arguments.
+    Call(Function, Box<[Box<[Node]>]>),
 }
 
 /// What a placeholder refers to: `connectionConfig.x`, `credentials.x`,
-/// `integrationConfig.x` (where `x` may itself be dotted), or a single name
-/// such as `apiKey`, `accessToken`, `clientId`, `now` or `random`.
+/// `integrationConfig.x`, `assertionOption.x` or `step1.x` (where `x` may itself
+/// be dotted), or a single name such as `apiKey`, `accessToken` or `random`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Path {
     text: Box<str>,
@@ -73,6 +62,10 @@ pub enum Root {
     Credentials,
     /// The integration's configuration.
     IntegrationConfig,
+    /// What a person enters once, to make an assertion of.
+    AssertionOption,
+    /// The answer to a step of a login in several, from 1.
+    Step(u8),
     /// None: the path is a single name.
     Bare,
 }
@@ -92,11 +85,19 @@ impl Path {
             });
         }
         let (name, key) = text.split_once('.')?;
-        let (_, root) = ROOTS.iter().find(|(known, _)| *known == name)?;
+        let root = match ROOTS.iter().find(|(known, _)| *known == name) {
+            Some((_, root)) => *root,
+            None => Root::Step(
+                name.strip_prefix("step")?
+                    .parse()
+                    .ok()
+                    .filter(|step| *step > 0)?,
+            ),
+        };
         let complete = key.split('.').all(|part| !part.is_empty());
         complete.then(|| Self {
             text: text.into(),
-            root: *root,
+            root,
             key_start: name.len() + 1,
         })
     }
@@ -120,7 +121,7 @@ impl Path {
     }
 
     pub(crate) fn unresolved(&self) -> Unresolved {
-        Unresolved {
+        Unresolved::Unset {
             path: self.text.to_string(),
         }
     }
@@ -161,10 +162,33 @@ pub(super) fn value<'a, S: Scope + ?Sized>(
             .lookup(path)
             .filter(|value| allow_empty || !value.is_empty())
             .ok_or_else(|| path.unresolved()),
-        Node::Call(function, argument) => {
-            let mut text = String::new();
-            write(argument, scope, allow_empty, &mut text)?;
-            Ok(Cow::Owned(function.apply(&text)))
-        }
+        Node::Time(time) => match scope.now() {
+            Some(now) => Ok(Cow::Owned(time.evaluate(now))),
+            None => Err(Unresolved::Unset {
+                path: "now".to_owned(),
+            }),
+        },
+        Node::Call(function, arguments) => call(*function, arguments, scope, allow_empty),
     }
+}
+
+fn call<'a, S: Scope + ?Sized>(
+    function: Function,
+    arguments: &[Box<[Node]>],
+    scope: &S,
+    allow_empty: bool,
+) -> Result<Cow<'a, str>, Unresolved> {
+    let argument = |nodes: &[Node]| {
+        let mut text = String::new();
+        write(nodes, scope, allow_empty, &mut text).map(|()| text)
+    };
+    let arguments = arguments
+        .iter()
+        .map(|nodes| argument(nodes))
+        .collect::<Result<Vec<_>, _>>()?;
+    function
+        .apply(&arguments)
+        .or_else(|| scope.call(function, &arguments))
+        .map(Cow::Owned)
+        .ok_or(Unresolved::Unsupported { function })
 }

@@ -1,6 +1,8 @@
 //! Recursive descent over a text.
 
-use super::node::{Function, Node, Path};
+use super::Function;
+use super::node::{Node, Path};
+use super::time::Time;
 
 const FALLBACK: &str = " || ";
 
@@ -29,6 +31,12 @@ pub enum Problem {
     /// Not a known function.
     #[error("unknown function `{0}`")]
     UnknownFunction(String),
+    /// A function with too few or too many arguments.
+    #[error("function `{0}` has too few or too many arguments")]
+    Arguments(&'static str),
+    /// A time whose offset or format is malformed.
+    #[error("malformed time `${{{0}}}`")]
+    Time(String),
     /// Nothing before or after `||`.
     #[error("an alternative of `||` is empty")]
     EmptyAlternative,
@@ -103,6 +111,10 @@ impl Parser<'_> {
         let name = &rest[..rest.find(['(', '}', '$']).unwrap_or(rest.len())];
         self.position += name.len();
         if self.take("}") {
+            if let Some(time) = Time::parse(name) {
+                let time = time.map_err(|()| error(start, Problem::Time(name.to_owned())))?;
+                return Ok(Node::Time(time));
+            }
             let unknown = || Problem::UnknownPath(name.to_owned());
             let path = Path::parse(name).ok_or_else(|| error(start, unknown()))?;
             return Ok(Node::Path(path));
@@ -121,12 +133,16 @@ impl Parser<'_> {
         if self.depth > MAX_DEPTH {
             return Err(error(start, Problem::TooDeep));
         }
-        let argument = self.sequence(")}")?;
+        let arguments = self.sequence(")}")?;
         if !self.take(")}") {
             return Err(error(start - 2, Problem::Unclosed));
         }
         self.depth -= 1;
-        Ok(Node::Call(function, argument.into_boxed_slice()))
+        let wrong = || error(start, Problem::Arguments(function.as_str()));
+        Ok(Node::Call(
+            function,
+            function.arguments(arguments).ok_or_else(wrong)?,
+        ))
     }
 
     fn take(&mut self, token: &str) -> bool {

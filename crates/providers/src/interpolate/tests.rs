@@ -28,7 +28,10 @@ fn text(source: &str, scope: &Values) -> Result<String, String> {
     Text::parse(source)
         .unwrap()
         .evaluate(scope)
-        .map_err(|unresolved| unresolved.path)
+        .map_err(|unresolved| match unresolved {
+            Unresolved::Unset { path } => path,
+            Unresolved::Unsupported { function } => format!("{}()", function.as_str()),
+        })
 }
 
 #[test]
@@ -62,6 +65,70 @@ fn replaces_placeholders() {
     ] {
         assert_eq!(text(source, &scope).as_deref(), Ok(expected), "{source}");
     }
+}
+
+/// Shows a call instead of computing it.
+struct Calls(Values);
+
+impl Scope for Calls {
+    fn lookup(&self, path: &Path) -> Option<Cow<'_, str>> {
+        self.0.lookup(path)
+    }
+
+    fn now(&self) -> Option<DateTime<Utc>> {
+        Some(DateTime::UNIX_EPOCH)
+    }
+
+    fn call(&self, function: Function, arguments: &[String]) -> Option<String> {
+        Some(format!("{}<{}>", function.as_str(), arguments.join("|")))
+    }
+}
+
+#[test]
+fn functions_get_their_arguments() {
+    let scope = Calls(values([
+        ("credentials.username", "a,b"),
+        ("credentials.password", "c, d"),
+        ("method", "GET"),
+        ("step2.token_endpoint", "t"),
+        ("assertionOption.userName", "u"),
+    ]));
+    for (source, expected) in [
+        (
+            "${hmacSha1Hex(${now:ddd, DD MMM}\n${method}, ${credentials.password})}",
+            "hmacSha1Hex<Thu, 01 Jan\nGET|c, d>",
+        ),
+        (
+            "${ed25519Sign(\"a, b\": ${method};(x), key-${credentials.password})}",
+            "ed25519Sign<\"a, b\": GET;(x)|key-c, d>",
+        ),
+        (
+            "AWS ${awsSigV4(${credentials.username}, ${credentials.password}, eu-1, s3, s3.${method}.x)}",
+            "AWS awsSigV4<a,b|c, d|eu-1|s3|s3.GET.x>",
+        ),
+        (
+            "${sha256Hex(${base64(${credentials.username})})}",
+            "sha256Hex<YSxi>",
+        ),
+        (
+            "${fingerprint(${method})}${sha256Base64(x)}",
+            "fingerprint<GET>sha256Base64<x>",
+        ),
+        ("${step2.token_endpoint}${assertionOption.userName}", "tu"),
+        ("${now+1:days:YYYY-MM-DD}", "1970-01-02"),
+    ] {
+        let value = Text::parse(source).unwrap().evaluate(&scope);
+        assert_eq!(value.as_deref(), Ok(expected), "{source}");
+    }
+}
+
+#[test]
+fn what_cannot_be_computed_is_not_taken_for_unset() {
+    let scope = values([("apiKey", "k")]);
+    let sign = "${sha256Hex(${apiKey})}";
+    assert_eq!(text(sign, &scope), Err("sha256Hex()".into()));
+    assert_eq!(text("${sha256Hex(${token})}", &scope), Err("token".into()));
+    assert_eq!(text("${now:X}", &scope), Err("now".into()));
 }
 
 #[test]
@@ -107,6 +174,15 @@ fn mistakes_are_found_when_parsing() {
             2,
             Problem::UnknownFunction("md5".into()),
         ),
+        ("${now:[X}", 2, Problem::Time("now:[X".into())),
+        ("${step0.x}", 2, unknown("step0.x")),
+        ("${stepx.x}", 2, unknown("stepx.x")),
+        (
+            "${hmacSha1Hex(${apiKey})}",
+            2,
+            Problem::Arguments("hmacSha1Hex"),
+        ),
+        ("${awsSigV4(a, b, c)}", 2, Problem::Arguments("awsSigV4")),
         ("${apiKey} || ", 13, Problem::EmptyAlternative),
         (&"${base64(".repeat(9), 74, Problem::TooDeep),
     ] {
@@ -158,7 +234,7 @@ fn urls_encode_by_place() {
         .unwrap()
         .to_url(&scope);
     let path = "connectionConfig.none".to_owned();
-    assert_eq!(unset, Err(UrlError::Unresolved(Unresolved { path })));
+    assert_eq!(unset, Err(UrlError::Unresolved(Unresolved::Unset { path })));
 }
 
 #[test]

@@ -5,8 +5,9 @@ use std::fmt;
 
 use http::HeaderName;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
-use serde_json::Value;
 
+use super::{Params, method};
+use crate::Param;
 use crate::field::is_false;
 use crate::interpolate::{Text, UrlText};
 
@@ -22,6 +23,12 @@ pub struct Proxy {
     /// Query parameters of every call; one with an unset placeholder is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, Text>,
+    /// Merged into every JSON body; an entry with an unset placeholder is left out.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub body: Params,
+    /// Values of the connection's configuration that this provider always has.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub connection_config: BTreeMap<String, Text>,
     /// Which answers are retried, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,
@@ -44,7 +51,7 @@ pub struct Proxy {
 pub struct Headers(Vec<(HeaderName, Text)>);
 
 /// Which answers are retried, and when (CONTRACT 2.7, "Retry").
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Retry {
     /// Headers that hold the time from which to retry: epoch seconds or
@@ -60,6 +67,31 @@ pub struct Retry {
     /// Statuses to retry: `403`, `5xx` or `500-502`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub error_code: Vec<String>,
+    /// Where the body says when to retry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_body: Option<RetryInBody>,
+}
+
+/// Where the body of an answer says when to retry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetryInBody {
+    /// Dotted path of a text in the body.
+    pub path: String,
+    /// A regular expression between slashes whose first group is the time.
+    pub value: String,
+    /// How the time is to be read.
+    pub strategy: RetryStrategy,
+}
+
+/// How a time to retry is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RetryStrategy {
+    /// As a time.
+    At,
+    /// As seconds from now.
+    After,
 }
 
 /// How to get from one page to the next.
@@ -115,8 +147,8 @@ pub enum Paginate {
 #[serde(deny_unknown_fields)]
 pub struct Verification {
     /// HTTP method; GET unless set.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub method: Option<String>,
+    #[serde(default, with = "method", skip_serializing_if = "Option::is_none")]
+    pub method: Option<http::Method>,
     /// Paths, tried in order.
     pub endpoints: Vec<Text>,
     /// Headers of this call only.
@@ -124,7 +156,7 @@ pub struct Verification {
     pub headers: Headers,
     /// JSON body of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
+    pub data: Option<Param>,
     /// Stands in for the proxy's base URL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base_url_override: Option<UrlText>,

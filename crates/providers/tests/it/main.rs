@@ -1,5 +1,7 @@
 //! The catalogue: built in, and from a folder.
 
+mod facts;
+
 use std::fs;
 use std::path::Path;
 
@@ -36,7 +38,7 @@ fn the_demo_provider_has_a_default_address_that_an_integration_overrides() {
         matches!(paginate, Paginate::Link { link_rel_in_response_header: Some(rel), .. } if rel == "next")
     );
 
-    let url = demo.token_url.as_ref().unwrap();
+    let url = demo.token_url.as_ref().unwrap().oauth2();
     let nothing = Map::new();
     let config = Config {
         template: demo,
@@ -62,8 +64,11 @@ fn the_demo_provider_has_a_default_address_that_an_integration_overrides() {
 fn search_looks_at_slug_name_and_category() {
     let catalogue = Catalogue::builtin().unwrap();
     assert_eq!(slugs(&catalogue, "bearer auth"), ["private-api-bearer"]);
-    assert_eq!(slugs(&catalogue, "DEV-TOOLS"), ["demo"]);
-    assert_eq!(slugs(&catalogue, "private-api-b"), ["private-api-bearer"]);
+    assert_eq!(
+        slugs(&catalogue, "PRODUCTIVITY"),
+        ["google", "notion", "slack"]
+    );
+    assert_eq!(slugs(&catalogue, "private-api-be"), ["private-api-bearer"]);
     assert_eq!(slugs(&catalogue, "no such provider"), [""; 0]);
     assert_eq!(slugs(&catalogue, " ").len(), catalogue.iter().count());
 }
@@ -104,4 +109,57 @@ fn a_folder_is_read_strictly() {
         Catalogue::from_dir(&folder.path().join("none")),
         Err(CatalogueError::Io { .. })
     ));
+}
+
+#[test]
+fn an_alias_is_laid_over_its_parent_one_level_deep() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, yaml: &str| fs::write(folder.path().join(name), yaml).unwrap();
+    let proxy =
+        "proxy:\n  base_url: https://a.com\n  headers: { accept: a/a }\nscope_separator: ','\n";
+    write("z-base.yaml", &format!("{VALID}{proxy}"));
+    write("middle.yaml", "alias: z-base\ndisplay_name: Middle\n");
+    write(
+        "a-leaf.yaml",
+        "alias: middle\nproxy: { base_url: https://leaf.com }\n",
+    );
+    let catalogue = Catalogue::from_dir(folder.path()).unwrap();
+    let leaf = serde_json::to_value(&**catalogue.get("a-leaf").unwrap()).unwrap();
+    let expected = json!({
+        "name": "a-leaf", "alias": "middle", "display_name": "Middle", "categories": ["crm"],
+        "auth_mode": "NONE", "scope_separator": ",", "proxy": { "base_url": "https://leaf.com" },
+    });
+    assert_eq!(leaf, expected);
+
+    // A folder may build on the templates that are there already, and replace them.
+    let mut builtin = Catalogue::builtin().unwrap();
+    write("own.yaml", "alias: demo\ndisplay_name: Own\n");
+    write("demo.yaml", "alias: demo\ndisplay_name: Replaced\n");
+    builtin.add_dir(folder.path()).unwrap();
+    let own = builtin.get("own").unwrap();
+    assert_eq!(
+        (own.display_name.as_str(), own.auth_mode),
+        ("Own", AuthMode::OAuth2)
+    );
+    assert_eq!(builtin.get("demo").unwrap().display_name, "Replaced");
+
+    for (name, yaml, expected) in [
+        (
+            "none.yaml",
+            "alias: nobody\n",
+            "provider `none`: alias: there is no provider `nobody` to build on",
+        ),
+        (
+            "z-base.yaml",
+            "alias: a-leaf\n",
+            "alias: there is no provider",
+        ),
+    ] {
+        write(name, yaml);
+        let before = builtin.iter().count();
+        let error = builtin.add_dir(folder.path()).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert_eq!(builtin.iter().count(), before);
+        fs::remove_file(folder.path().join(name)).unwrap();
+    }
 }
