@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::api_key::ApiKey;
+use crate::basic::Basic;
 use crate::oauth2::Tokens;
 
 /// What a connection authenticates with, by mode. `Debug` hides all secrets.
@@ -18,4 +19,10 @@ pub enum Credentials {
     /// A key that the person entered.
     #[serde(rename = "API_KEY")]
     ApiKey(ApiKey),
+    /// A name and a password that the person entered.
+    #[serde(rename = "BASIC")]
+    Basic(Basic),
+    /// Nothing: the API is open, or only sends webhooks.
+    #[serde(rename = "NONE")]
+    None,
 }

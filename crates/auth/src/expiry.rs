@@ -47,6 +47,7 @@ mod tests {
             expires_at: life.map(|life| issued_at + TimeDelta::seconds(life)),
             issued_at,
             raw: serde_json::Value::Null,
+            own_client: None,
         };
         (Credentials::OAuth2(tokens), issued_at)
     }

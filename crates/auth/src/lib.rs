@@ -6,6 +6,7 @@
 //! the only place that chooses by mode.
 
 pub mod api_key;
+pub mod basic;
 mod client;
 mod credentials;
 mod endpoint;
@@ -13,11 +14,12 @@ mod error;
 pub mod expiry;
 mod modes;
 pub mod oauth2;
+pub mod quirks;
 pub mod request;
 mod scope;
 mod secret;
 
-pub use client::Client;
+pub use client::{Client, OwnClient, SECRET_OVERRIDE};
 pub use credentials::Credentials;
 pub use endpoint::{TokenEndpoint, TransportError};
 pub use error::Error;

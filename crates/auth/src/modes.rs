@@ -8,15 +8,17 @@ use http::HeaderValue;
 use linkspan_providers::{AuthMode, Config, FieldError, Template};
 use serde_json::Value;
 
+use crate::client::OwnClient;
 use crate::oauth2::Finished;
-use crate::{Client, Credentials, Error, TokenEndpoint, api_key, oauth2};
+use crate::{Client, Credentials, Error, TokenEndpoint, api_key, basic, oauth2};
 
 /// How a person connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Entry {
     /// The browser is sent to the provider and comes back to the callback.
     Redirect,
-    /// The person enters the fields of the template's `credentials`.
+    /// The person enters the fields of the template's `credentials`, which may
+    /// be none.
     Fields,
 }
 
@@ -25,7 +27,7 @@ pub enum Entry {
 pub fn entry(mode: AuthMode) -> Option<Entry> {
     match mode {
         AuthMode::OAuth2 => Some(Entry::Redirect),
-        AuthMode::ApiKey => Some(Entry::Fields),
+        AuthMode::ApiKey | AuthMode::Basic | AuthMode::None => Some(Entry::Fields),
         _ => None,
     }
 }
@@ -41,6 +43,11 @@ pub fn accept(
 ) -> Result<Credentials, FieldError> {
     match template.auth_mode {
         AuthMode::ApiKey => api_key::accept(template, fields),
+        AuthMode::Basic => basic::accept(template, fields),
+        AuthMode::None => match fields.keys().next() {
+            None => Ok(Credentials::None),
+            Some(unknown) => Err(FieldError::new(unknown, "is not a field of this provider")),
+        },
         mode => Err(FieldError::new(
             "type",
             format!("takes no fields in auth mode {mode}"),
@@ -60,7 +67,9 @@ pub async fn refresh<E: TokenEndpoint>(
 ) -> Result<Finished, Error> {
     match credentials {
         Credentials::OAuth2(tokens) => oauth2::refresh(client, config, tokens, endpoint).await,
-        Credentials::ApiKey(_) => Err(Error::WrongMode(AuthMode::OAuth2)),
+        Credentials::ApiKey(_) | Credentials::Basic(_) | Credentials::None => {
+            Err(Error::WrongMode(AuthMode::OAuth2))
+        }
     }
 }
 
@@ -71,17 +80,22 @@ impl Credentials {
         match self {
             Self::OAuth2(_) => AuthMode::OAuth2,
             Self::ApiKey(_) => AuthMode::ApiKey,
+            Self::Basic(_) => AuthMode::Basic,
+            Self::None => AuthMode::None,
         }
     }
 
     /// The API's form (CONTRACT 2.6), secrets included:
     /// `{"type": "OAUTH2", "access_token", "refresh_token"?, "expires_at"?, "raw"}`,
-    /// `{"type": "API_KEY", "apiKey"}`.
+    /// `{"type": "API_KEY", "apiKey"}`, `{"type": "BASIC", "username",
+    /// "password"}`, `{}`.
     #[must_use]
     pub fn to_wire(&self) -> Value {
         match self {
             Self::OAuth2(tokens) => tokens.to_wire(),
             Self::ApiKey(key) => key.to_wire(),
+            Self::Basic(basic) => basic.to_wire(),
+            Self::None => Value::Object(serde_json::Map::new()),
         }
     }
 
@@ -90,7 +104,7 @@ impl Credentials {
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::OAuth2(tokens) => tokens.expires_at,
-            Self::ApiKey(_) => None,
+            Self::ApiKey(_) | Self::Basic(_) | Self::None => None,
         }
     }
 
@@ -99,7 +113,7 @@ impl Credentials {
     pub fn issued_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::OAuth2(tokens) => Some(tokens.issued_at),
-            Self::ApiKey(_) => None,
+            Self::ApiKey(_) | Self::Basic(_) | Self::None => None,
         }
     }
 
@@ -108,7 +122,16 @@ impl Credentials {
     pub fn can_refresh(&self) -> bool {
         match self {
             Self::OAuth2(tokens) => tokens.refresh_token.is_some(),
-            Self::ApiKey(_) => false,
+            Self::ApiKey(_) | Self::Basic(_) | Self::None => false,
+        }
+    }
+
+    /// The OAuth client that the connection brought, in place of the
+    /// integration's.
+    pub(crate) fn own_client(&self) -> Option<&OwnClient> {
+        match self {
+            Self::OAuth2(tokens) => tokens.own_client.as_ref(),
+            Self::ApiKey(_) | Self::Basic(_) | Self::None => None,
         }
     }
 
@@ -117,6 +140,8 @@ impl Credentials {
         match self {
             Self::OAuth2(tokens) => tokens.field(name),
             Self::ApiKey(key) => key.field(name),
+            Self::Basic(basic) => basic.field(name),
+            Self::None => None,
         }
     }
 
@@ -127,7 +152,8 @@ impl Credentials {
     pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
         match self {
             Self::OAuth2(tokens) => tokens.bearer().map(Some),
-            Self::ApiKey(_) => Ok(None),
+            Self::Basic(basic) => basic.authorization().map(Some),
+            Self::ApiKey(_) | Self::None => Ok(None),
         }
     }
 }

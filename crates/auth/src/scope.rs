@@ -14,7 +14,7 @@ use ring::hmac;
 use secrecy::ExposeSecret;
 use uuid::Uuid;
 
-use crate::{Client, Credentials, Error};
+use crate::{Client, Credentials, Error, OwnClient};
 
 /// Configuration, client, credentials, and the time and a random id, which stay
 /// the same throughout one request.
@@ -41,14 +41,22 @@ impl<'a> RequestScope<'a> {
         }
     }
 
+    fn own_client(&self) -> Option<&OwnClient> {
+        self.credentials?.own_client()
+    }
+
     fn name(&self, name: &str) -> Option<Cow<'_, str>> {
         match name {
-            "clientId" => self
-                .client
-                .map(|client| Cow::Borrowed(client.client_id.as_str())),
+            "clientId" => match self.own_client() {
+                Some(own) => Some(Cow::Borrowed(&own.client_id)),
+                None => Some(Cow::Borrowed(&self.client?.client_id)),
+            },
             "clientSecret" => {
-                let secret = self.client?.client_secret.as_ref()?;
-                Some(Cow::Borrowed(secret.expose_secret()))
+                let secret = match self.own_client() {
+                    Some(own) => own.client_secret.as_ref(),
+                    None => self.client?.client_secret.as_ref(),
+                };
+                Some(Cow::Borrowed(secret?.expose_secret()))
             }
             "random" => {
                 let random = || Uuid::new_v4().to_string();

@@ -5,12 +5,12 @@
 use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
 use http::Response;
 use http::header::CONTENT_TYPE;
-use linkspan_providers::Template;
+use linkspan_providers::{ExpiresInUnit, Template};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::{Finished, Tokens};
-use crate::{Credentials, Error};
+use crate::{Credentials, Error, quirks};
 
 /// Epoch times above this are milliseconds: as seconds it is the year 5138.
 const LARGEST_SECONDS: f64 = 1e11;
@@ -46,20 +46,27 @@ pub(super) fn read(
         access_token: SecretString::from(access_token),
         refresh_token: either(holder, &root, |object| text(object, "refresh_token"))
             .map(SecretString::from),
-        expires_at: either(holder, &root, |object| expires_at(object, issued_at)),
+        expires_at: either(holder, &root, |object| {
+            expires_at(template, object, issued_at)
+        }),
         issued_at,
         raw: Value::Null,
+        own_client: None,
     };
     let granted_scopes = either(holder, &root, |object| scopes(object, template));
     let metadata = metadata(template, &root);
-    let tokens = Tokens {
+    let mut tokens = Tokens {
         raw: Value::Object(root),
         ..tokens
     };
+    if let Some(quirk) = quirks::of(template)? {
+        (quirk.tokens)(&mut tokens);
+    }
     Ok(Finished {
         credentials: Credentials::OAuth2(tokens),
         metadata,
         granted_scopes,
+        missing_scopes: Vec::new(),
     })
 }
 
@@ -116,8 +123,16 @@ fn number(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite())
 }
 
-fn expires_at(object: &Object, issued_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    let after = |seconds: f64| issued_at.checked_add_signed(milliseconds(seconds * 1000.0)?);
+fn expires_at(
+    template: &Template,
+    object: &Object,
+    issued_at: DateTime<Utc>,
+) -> Option<DateTime<Utc>> {
+    let unit = match template.expires_in_unit {
+        Some(ExpiresInUnit::Milliseconds) => 1.0,
+        Some(ExpiresInUnit::Seconds) | None => 1000.0,
+    };
+    let after = |count: f64| issued_at.checked_add_signed(milliseconds(count * unit)?);
     let absolute = object.get("expires_at").and_then(time);
     // Zero is how some providers say "never".
     let relative = || {

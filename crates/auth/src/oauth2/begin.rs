@@ -7,8 +7,9 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::pkce;
-use crate::scope::RequestScope;
+use super::{authorize_url, pkce};
+use crate::quirks::{self, Quirk};
+use crate::scope::{RequestScope, unless_unset};
 use crate::{Client, Error};
 
 /// Parameters that the caller's extras may not set: they belong to the flow.
@@ -47,9 +48,11 @@ pub struct Begun {
 /// that the template may set `response_type` and `scope`.
 ///
 /// # Errors
-/// [`Error::Template`] without an authorization URL, [`Error::Url`], [`Error::Random`].
+/// [`Error::Template`] without an authorization URL, [`Error::Url`],
+/// [`Error::Unsupported`], [`Error::Random`].
 pub fn begin(client: &Client, config: &Config<'_>, request: &Request<'_>) -> Result<Begun, Error> {
     let template = config.template;
+    let client = &*client.of_connection(config);
     let scope = RequestScope::new(config, Some(client), None);
     let text = template
         .authorization_url
@@ -58,45 +61,59 @@ pub fn begin(client: &Client, config: &Config<'_>, request: &Request<'_>) -> Res
             provider: template.slug.clone(),
             key: "authorization_url",
         })?;
-    let mut url = text.to_url(&scope)?;
+    let url = text.to_url(&scope)?;
+    let quirk = quirks::of(template)?;
 
-    let mut params = vec![("response_type".to_owned(), "code".to_owned())];
-    let mut set =
-        |name: &str, value: String| match params.iter_mut().find(|(known, _)| known == name) {
-            Some((_, known)) => *known = value,
-            None => params.push((name.to_owned(), value)),
-        };
-    for (name, value) in url.query_pairs() {
-        set(&name, value.into_owned());
+    let mut params = authorize_url::Params::new("code");
+    params.extend(url.query_pairs());
+    let scopes = asked(template, client);
+    if !scopes.is_empty() {
+        params.set("scope", scopes.join(template.scope_separator()));
     }
-    if let Some(scopes) = scopes(template, client) {
-        set("scope", scopes);
-    }
-    for (name, value) in resolved(&template.authorization_params, &scope) {
-        set(&name, plain(value));
+    for (name, value) in resolved(template, &template.authorization_params, &scope)? {
+        params.set(&name, plain(value));
     }
     for (name, value) in request.authorization_params {
-        if !RESERVED.contains(&name.as_str()) {
-            set(name, value.clone());
+        if may_set(quirk, name) {
+            params.set(name, value.clone());
         }
     }
-    set("client_id", client.client_id.clone());
-    set("redirect_uri", request.redirect_uri.to_owned());
-    set("state", request.state.to_owned());
+    params.set("client_id", client.client_id.clone());
+    params.set("redirect_uri", request.redirect_uri.to_owned());
+    params.set("state", request.state.to_owned());
     let verifier = if template.disable_pkce {
         None
     } else {
         Some(pkce::verifier()?)
     };
     if let Some(verifier) = &verifier {
-        set("code_challenge", pkce::challenge(verifier));
-        set("code_challenge_method", "S256".to_owned());
+        params.set("code_challenge", pkce::challenge(verifier));
+        params.set("code_challenge_method", "S256".to_owned());
     }
-    url.query_pairs_mut().clear().extend_pairs(&params);
     Ok(Begun {
-        authorize_url: url,
+        authorize_url: params.into_url(template, quirk, url),
         pkce_verifier: verifier.map(SecretString::from),
     })
+}
+
+/// Whether a caller may set this parameter.
+fn may_set(quirk: Option<&Quirk>, name: &str) -> bool {
+    let is_quirks_own = quirk.is_some_and(|quirk| quirk.authorize_params.contains(&name));
+    is_quirks_own
+        || !RESERVED
+            .iter()
+            .copied()
+            .chain(quirks::reserved_params())
+            .any(|r| r == name)
+}
+
+/// The callback's query parameter that holds the code.
+#[must_use]
+pub fn code_param(template: &Template) -> &str {
+    template
+        .authorization_code_param_in_callback
+        .as_deref()
+        .unwrap_or("code")
 }
 
 /// The callback's query parameters that the template's `redirect_uri_metadata`
@@ -114,23 +131,31 @@ pub fn callback_metadata(
         .collect()
 }
 
-fn scopes(template: &Template, client: &Client) -> Option<String> {
-    let scopes = if client.scopes.is_empty() {
+/// The scopes to ask for.
+pub(super) fn asked<'a>(template: &'a Template, client: &'a Client) -> &'a [String] {
+    if client.scopes.is_empty() {
         &template.default_scopes
     } else {
         &client.scopes
-    };
-    (!scopes.is_empty()).then(|| scopes.join(template.scope_separator()))
+    }
 }
 
 /// The parameters whose placeholders all have values.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a function that nothing computes.
 pub(super) fn resolved(
+    template: &Template,
     params: &BTreeMap<String, Param>,
     scope: &RequestScope<'_>,
-) -> Map<String, Value> {
-    let entry =
-        |(name, param): (&String, &Param)| Some((name.clone(), param.evaluate(scope).ok()?));
-    params.iter().filter_map(entry).collect()
+) -> Result<Map<String, Value>, Error> {
+    let mut resolved = Map::new();
+    for (name, param) in params {
+        if let Some(value) = unless_unset(template, param.evaluate(scope))? {
+            resolved.insert(name.clone(), value);
+        }
+    }
+    Ok(resolved)
 }
 
 /// A parameter as a query or form spells it.

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use chrono::Utc;
 use linkspan_providers::interpolate::UrlText;
-use linkspan_providers::{Config, Param, TokenUrl};
+use linkspan_providers::{Config, Param, Template, TokenUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::begin::resolved;
+use super::begin::{asked, resolved};
 use super::{Finished, Tokens, answer, token_request};
 use crate::scope::RequestScope;
 use crate::{Client, Credentials, Error, TokenEndpoint};
@@ -35,9 +35,10 @@ pub async fn finish<E: TokenEndpoint>(
     grant: &CodeGrant<'_>,
     endpoint: &E,
 ) -> Result<Finished, Error> {
+    let client = &*client.of_connection(config);
     let code = grant.code.expose_secret();
     let verifier = grant.pkce_verifier.map(ExposeSecret::expose_secret);
-    let mut params = params(&config.template.token_params, client, config);
+    let mut params = params(&config.template.token_params, client, config)?;
     params
         .entry("grant_type")
         .or_insert_with(|| "authorization_code".into());
@@ -47,15 +48,26 @@ pub async fn finish<E: TokenEndpoint>(
         params.insert("code_verifier".into(), verifier.into());
     }
     let url = config.template.token_url.as_ref().map(TokenUrl::oauth2);
-    send(
-        client,
-        config,
-        url,
-        params,
-        &[Some(code), verifier],
-        endpoint,
-    )
-    .await
+    let secrets = [Some(code), verifier];
+    let mut finished = send(client, config, url, params, &secrets, endpoint).await?;
+    finished.missing_scopes = missing(config.template, client, finished.granted_scopes.as_deref());
+    if let Credentials::OAuth2(tokens) = &mut finished.credentials {
+        tokens.own_client = client.own(config);
+    }
+    Ok(finished)
+}
+
+/// What was asked for and not granted. A provider that says nothing granted all
+/// (RFC 6749 section 5.1).
+fn missing(template: &Template, client: &Client, granted: Option<&[String]>) -> Vec<String> {
+    let Some(granted) = granted else {
+        return Vec::new();
+    };
+    let asked = asked(template, client).iter();
+    asked
+        .filter(|scope| !granted.contains(scope))
+        .cloned()
+        .collect()
 }
 
 /// Buys new tokens with the refresh token (RFC 6749 section 6). The old refresh
@@ -70,11 +82,12 @@ pub async fn refresh<E: TokenEndpoint>(
     endpoint: &E,
 ) -> Result<Finished, Error> {
     let template = config.template;
+    let client = &*client.or_own(tokens.own_client.as_ref());
     let spent = tokens.refresh_token.as_ref().ok_or(Error::NoRefreshToken)?;
     let mut params = match &template.refresh_params {
-        Some(own) => params(own, client, config),
+        Some(own) => params(own, client, config)?,
         None => {
-            let mut shared = params(&template.token_params, client, config);
+            let mut shared = params(&template.token_params, client, config)?;
             shared.remove("grant_type");
             shared
         }
@@ -94,6 +107,7 @@ pub async fn refresh<E: TokenEndpoint>(
     let mut finished = send(client, config, url, params, &secrets, endpoint).await?;
     if let Credentials::OAuth2(fresh) = &mut finished.credentials {
         fresh.refresh_token.get_or_insert_with(|| spent.clone());
+        fresh.own_client.clone_from(&tokens.own_client);
     }
     Ok(finished)
 }
@@ -102,8 +116,12 @@ fn params(
     params: &BTreeMap<String, Param>,
     client: &Client,
     config: &Config<'_>,
-) -> Map<String, Value> {
-    resolved(params, &RequestScope::new(config, Some(client), None))
+) -> Result<Map<String, Value>, Error> {
+    resolved(
+        config.template,
+        params,
+        &RequestScope::new(config, Some(client), None),
+    )
 }
 
 async fn send<E: TokenEndpoint>(

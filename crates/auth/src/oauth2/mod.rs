@@ -2,6 +2,7 @@
 //! the ways in which real providers deviate from it.
 
 mod answer;
+mod authorize_url;
 mod begin;
 mod exchange;
 mod pkce;
@@ -10,7 +11,7 @@ mod tokens;
 
 use serde_json::{Map, Value};
 
-pub use begin::{Begun, Request, begin, callback_metadata};
+pub use begin::{Begun, Request, begin, callback_metadata, code_param};
 pub use exchange::{CodeGrant, finish, refresh};
 pub use tokens::Tokens;
 
@@ -26,6 +27,8 @@ pub struct Finished {
     pub metadata: Map<String, Value>,
     /// The scopes granted, where the provider says which.
     pub granted_scopes: Option<Vec<String>>,
+    /// Scopes that were asked for and are not among those granted.
+    pub missing_scopes: Vec<String>,
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use linkspan_providers::{AuthorizationMethod, BodyFormat, Template, TokenRequestAuthMethod};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -25,37 +25,49 @@ pub(super) fn build(
         provider: template.slug.clone(),
         feature,
     };
-    let mut request = Request::post(url.as_str()).header(ACCEPT, "application/json");
-
+    let (id_name, secret_name) = match template.token_request_auth_method {
+        Some(TokenRequestAuthMethod::Custom) => ("username", "password"),
+        _ => ("client_id", "client_secret"),
+    };
+    let mut headers =
+        HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static("application/json"))]);
     // A public client has nothing to authenticate with; it says who it is.
     let secret = client.client_secret.as_ref();
     match (secret, in_header(template).map_err(unsupported)?) {
-        (Some(secret), true) => request = request.header(AUTHORIZATION, basic(client, secret)?),
+        (Some(secret), true) => drop(headers.insert(AUTHORIZATION, basic(client, secret)?)),
         _ => {
-            params.insert("client_id".into(), client.client_id.clone().into());
+            params.insert(id_name.into(), client.client_id.clone().into());
             if let Some(secret) = secret {
-                params.insert("client_secret".into(), secret.expose_secret().into());
+                params.insert(secret_name.into(), secret.expose_secret().into());
             }
         }
     }
 
+    let mut url = url.clone();
     let (content_type, body) = match template.body_format.unwrap_or(BodyFormat::Form) {
         BodyFormat::Form => ("application/x-www-form-urlencoded", form(params)),
         BodyFormat::Json => ("application/json", Value::Object(params).to_string()),
-        BodyFormat::Query => return Err(unsupported("token parameters in the query")),
+        BodyFormat::Query => {
+            let pairs = params.into_iter().map(|(name, value)| (name, plain(value)));
+            url.query_pairs_mut().extend_pairs(pairs);
+            ("application/x-www-form-urlencoded", String::new())
+        }
         BodyFormat::Xml => return Err(unsupported("an XML token request")),
     };
-    request
-        .header(CONTENT_TYPE, content_type)
-        .body(body.into_bytes())
-        .map_err(|error| Error::Path(error.to_string()))
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    let mut request = Request::new(body.into_bytes());
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() =
+        Uri::try_from(url.as_str()).map_err(|error| Error::Path(error.to_string()))?;
+    *request.headers_mut() = headers;
+    Ok(request)
 }
 
 /// Whether the client authenticates in a header, or which feature that takes.
 fn in_header(template: &Template) -> Result<bool, &'static str> {
     match template.token_request_auth_method {
         Some(TokenRequestAuthMethod::Basic) => Ok(true),
-        Some(TokenRequestAuthMethod::Custom) => Err("a custom client authentication"),
+        Some(TokenRequestAuthMethod::Custom) => Ok(false),
         Some(TokenRequestAuthMethod::PrivateKeyJwt) => Err("private_key_jwt"),
         None => Ok(template.authorization_method == Some(AuthorizationMethod::Header)),
     }

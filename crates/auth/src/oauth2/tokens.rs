@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Error, secret};
+use crate::{Error, OwnClient, secret};
 
 /// The tokens of a connection. `Debug` hides them.
 #[derive(Clone, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct Tokens {
     pub issued_at: DateTime<Utc>,
     /// The provider's whole answer.
     pub raw: Value,
+    /// The client that they were given to, if it is not the integration's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_client: Option<OwnClient>,
 }
 
 impl Tokens {

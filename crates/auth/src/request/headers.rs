@@ -42,7 +42,7 @@ pub(super) fn headers(call: &Prepare<'_>, scope: &RequestScope<'_>) -> Result<He
     Ok(headers)
 }
 
-fn sensitive(name: &HeaderName, text: String) -> Result<HeaderValue, Error> {
+pub(super) fn sensitive(name: &HeaderName, text: String) -> Result<HeaderValue, Error> {
     let mut value = HeaderValue::try_from(text).map_err(|_| Error::Header(name.to_string()))?;
     value.set_sensitive(true);
     Ok(value)

@@ -4,6 +4,7 @@
 
 mod headers;
 mod target;
+mod verification;
 
 use std::fmt;
 
@@ -13,6 +14,8 @@ use url::Url;
 
 use crate::scope::RequestScope;
 use crate::{Client, Credentials, Error};
+
+pub use verification::verification;
 
 /// What a call is made of.
 #[derive(Debug, Clone, Copy)]

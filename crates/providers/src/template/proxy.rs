@@ -26,7 +26,8 @@ pub struct Proxy {
     /// Merged into every JSON body; an entry with an unset placeholder is left out.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub body: Params,
-    /// Values of the connection's configuration that this provider always has.
+    /// The configuration values that calls use, each under its own name. Says
+    /// what a hook has to provide; no call depends on it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub connection_config: BTreeMap<String, Text>,
     /// Which answers are retried, and when.

@@ -10,14 +10,14 @@ use super::*;
 use crate::{Error, TokenEndpoint, TransportError};
 
 /// Answers every request alike, and keeps the last.
-struct Scripted {
+pub(super) struct Scripted {
     status: u16,
     body: String,
     seen: Mutex<Option<HttpRequest<Vec<u8>>>>,
 }
 
 impl Scripted {
-    fn new(status: u16, body: impl Into<String>) -> Self {
+    pub(super) fn new(status: u16, body: impl Into<String>) -> Self {
         Self {
             status,
             body: body.into(),
@@ -25,8 +25,14 @@ impl Scripted {
         }
     }
 
+    /// Where the last request went.
+    pub(super) fn uri(&self) -> url::Url {
+        let seen = self.seen.lock().unwrap();
+        seen.as_ref().unwrap().uri().to_string().parse().unwrap()
+    }
+
     /// The content type, the Authorization header and the body of the last request.
-    fn seen(&self) -> (String, Option<String>, String) {
+    pub(super) fn seen(&self) -> (String, Option<String>, String) {
         let request = self.seen.lock().unwrap().take().unwrap();
         let header = |name| {
             request
@@ -158,6 +164,7 @@ async fn a_refresh_keeps_the_old_refresh_token_unless_there_is_a_new_one() {
         expires_at: None,
         issued_at: DateTime::UNIX_EPOCH,
         raw: Value::Null,
+        own_client: None,
     };
     let shared = "token_params: { grant_type: authorization_code, resource: x }";
     let own = "refresh_url: https://t.com/refresh\nrefresh_params: { grant_type: own }";

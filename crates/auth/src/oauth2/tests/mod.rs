@@ -2,6 +2,7 @@
 
 mod answer;
 mod begin;
+mod deviations;
 mod exchange;
 
 use linkspan_providers::Template;

@@ -1,0 +1,82 @@
+//! What single providers do that no key of a template describes. A quirk is a
+//! file and its line in [`ALL`]; a template names it with the key `quirk`.
+
+mod slack;
+
+use linkspan_providers::Template;
+
+use crate::Error;
+use crate::oauth2::Tokens;
+
+/// One provider's ways.
+pub(crate) struct Quirk {
+    /// The name in templates.
+    name: &'static str,
+    /// Parameters of the authorize URL that a caller may set for this provider
+    /// only.
+    pub(crate) authorize_params: &'static [&'static str],
+    /// The last word on the parameters of the authorize URL.
+    pub(crate) authorize: fn(&mut Vec<(String, String)>),
+    /// The last word on tokens, of which `raw` is the whole answer.
+    pub(crate) tokens: fn(&mut Tokens),
+}
+
+/// Every quirk there is.
+const ALL: &[Quirk] = &[slack::QUIRK];
+
+/// Parameters that mean something to a provider with a quirk, and are not sent
+/// to others.
+pub(crate) fn reserved_params() -> impl Iterator<Item = &'static str> {
+    ALL.iter()
+        .flat_map(|quirk| quirk.authorize_params.iter().copied())
+}
+
+/// The quirk that the template names, if it names one.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a name that is not in the list.
+pub(crate) fn of(template: &Template) -> Result<Option<&'static Quirk>, Error> {
+    let Some(name) = &template.quirk else {
+        return Ok(None);
+    };
+    match ALL.iter().find(|quirk| quirk.name == name) {
+        Some(quirk) => Ok(Some(quirk)),
+        None => Err(Error::Unsupported {
+            provider: template.slug.clone(),
+            feature: "a quirk that this version does not have",
+        }),
+    }
+}
+
+/// Whether a template's quirk is one that this version has.
+///
+/// # Errors
+/// [`Error::Unsupported`] if it is not.
+pub fn check(template: &Template) -> Result<(), Error> {
+    of(template).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use linkspan_providers::Catalogue;
+
+    use super::*;
+
+    #[test]
+    fn built_in_templates_and_the_list_name_the_same_quirks() {
+        let catalogue = Catalogue::builtin().unwrap();
+        let mut named = BTreeSet::new();
+        for template in catalogue.iter() {
+            check(template).unwrap();
+            named.extend(template.quirk.as_deref());
+        }
+        let listed: BTreeSet<_> = ALL.iter().map(|quirk| quirk.name).collect();
+        assert_eq!(named, listed);
+        assert_eq!(listed.len(), ALL.len(), "a name is listed twice");
+        let yaml = "display_name: T\ncategories: [other]\nauth_mode: NONE\nquirk: unheard-of\n";
+        let template = Template::parse("t", yaml).unwrap();
+        assert!(matches!(check(&template), Err(Error::Unsupported { .. })));
+    }
+}
