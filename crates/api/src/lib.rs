@@ -5,6 +5,7 @@ pub mod connect;
 pub mod connections;
 pub mod error;
 pub mod integrations;
+pub mod logs;
 pub mod popup;
 pub mod scope;
 

@@ -46,6 +46,7 @@ scopes! {
     ConnectionsDelete = "environment:connections:delete";
     ConnectSessionsWrite = "environment:connect_sessions:write";
     Proxy = "environment:proxy";
+    LogsRead = "environment:logs:read";
 }
 
 /// A set of scopes. Unknown names in storage grant nothing.

@@ -55,6 +55,7 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
         .configure(routes::connect::configure)
         .configure(routes::oauth::configure)
         .configure(routes::credentials::configure)
+        .configure(routes::logs::configure)
         .configure(routes::websocket::configure)
         .default_service(web::to(not_found));
 }

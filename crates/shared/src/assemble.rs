@@ -44,7 +44,10 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
     let db = Database::new(&config.control_database()?)?;
     let vault = Vault::new(db.clone(), config.keyring()?.clone());
     vault.check().await?;
-    let (logs, task) = Writer::start(Database::new(&config.logs_database()?)?);
+    let (logs, task) = Writer::start(
+        Database::new(&config.logs_database()?)?,
+        config.logs.retention_days,
+    );
     let core = Core::new(
         db,
         vault,

@@ -48,6 +48,7 @@ pub(crate) mod permission {
         DeleteConnection = ConnectionsDelete;
         WriteConnectSessions = ConnectSessionsWrite;
         CallProxy = Proxy;
+        ReadLogs = LogsRead;
     }
 
     /// Any valid key: the provider catalogue is the same for everybody.

@@ -8,14 +8,20 @@ use crate::error::Failure;
 /// The parameters of a query string, taken one by one.
 pub(crate) struct Query {
     left: Vec<(String, String)>,
+    /// A parameter whose value Postgres could not take.
+    with_nul: Option<String>,
 }
 
 impl Query {
     pub(crate) fn of(request: &HttpRequest) -> Self {
-        Self {
-            left: url::form_urlencoded::parse(request.query_string().as_bytes())
+        let left: Vec<(String, String)> =
+            url::form_urlencoded::parse(request.query_string().as_bytes())
                 .into_owned()
-                .collect(),
+                .collect();
+        let with_nul = left.iter().find(|(_, value)| value.contains('\0'));
+        Self {
+            with_nul: with_nul.map(|(name, _)| name.clone()),
+            left,
         }
     }
 
@@ -76,8 +82,11 @@ impl Query {
         }
     }
 
-    /// Refuses what was not taken.
+    /// Refuses what was not taken, and what no text can contain.
     pub(crate) fn end(self) -> Result<(), Failure> {
+        if let Some(name) = &self.with_nul {
+            return Err(Failure::query("invalid_string", "must not contain NUL", name));
+        }
         if self.left.is_empty() {
             return Ok(());
         }

@@ -5,6 +5,7 @@ pub(crate) mod connections;
 pub(crate) mod credentials;
 pub(crate) mod health;
 pub(crate) mod integrations;
+pub(crate) mod logs;
 pub(crate) mod oauth;
 pub(crate) mod providers;
 pub(crate) mod proxy;

@@ -9,6 +9,7 @@
 mod access;
 mod bad_input;
 mod flow;
+mod logs;
 mod proxy;
 mod proxy_failures;
 mod proxy_wire;

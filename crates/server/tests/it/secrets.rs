@@ -46,6 +46,26 @@ impl std::io::Write for Captured {
     }
 }
 
+/// What the logs API answers: the list, and each operation with its messages,
+/// once the call through the proxy is among them.
+async fn operations(app: &TestApp, connection: &str) -> String {
+    let mut tries = 0;
+    let called = format!("/logs/operations?type=proxy&connection={connection}");
+    while app.get(&called).await.json()["data"] == json!([]) {
+        tries += 1;
+        assert!(tries < 200, "the call is not logged");
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    let list = app.get("/logs/operations?limit=100").await;
+    let mut text = String::from_utf8_lossy(&list.body).into_owned();
+    for operation in list.json()["data"].as_array().unwrap() {
+        let path = format!("/logs/operations/{}", operation["id"].as_str().unwrap());
+        text += &String::from_utf8_lossy(&app.get(&path).await.body);
+    }
+    assert!(text.contains("/api/echo"), "the call's address is there: {text}");
+    text
+}
+
 /// Hexadecimal, as Postgres shows the bytes of a text.
 fn hex(text: &str) -> String {
     text.bytes().map(|byte| format!("{byte:02x}")).collect()
@@ -89,6 +109,7 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
         Value::Null,
     )
     .await;
+    let operations = operations(&app, &connection).await;
     let errors = [
         app.post("/integrations", other).await,
         app.post(&form, json!({ "apiKey": [API_KEY] })).await,
@@ -124,6 +145,7 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
             ("errors", &errors),
             ("debug output", &debug),
             ("session view", &view),
+            ("the logs API", &operations),
         ] {
             assert!(!text.contains(secret), "{secret} is readable in {place}");
             assert!(!text.contains(&hex(secret)), "{secret} is stored open in {place}");

@@ -6,6 +6,8 @@
 //! and only that (docs/ARCHITECTURE.md, invariant 11).
 
 mod operation;
+pub mod read;
+mod table;
 mod writer;
 
 pub use operation::{Kind, Level, Message, Operation, Status};

@@ -18,7 +18,12 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub(super) const fn as_str(self) -> &'static str {
+    /// Every kind there is.
+    pub const ALL: &'static [Self] = &[Self::Auth, Self::Proxy, Self::Admin];
+
+    /// The name in storage and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::Proxy => "proxy",
@@ -37,7 +42,12 @@ pub enum Status {
 }
 
 impl Status {
-    pub(super) const fn as_str(self) -> &'static str {
+    /// Every way to end.
+    pub const ALL: &'static [Self] = &[Self::Success, Self::Failed];
+
+    /// The name in storage and on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Failed => "failed",

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Days, NaiveDate, Utc};
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use super::Operation;
+use super::table::{Partitions, operations};
 use crate::db::Database;
 use crate::tenancy::EnvironmentId;
 
@@ -23,24 +24,6 @@ const QUEUE: usize = 20_000;
 const BATCH: usize = 1_000;
 /// How long an operation waits for others to share its INSERT.
 const LINGER: Duration = Duration::from_millis(250);
-
-diesel::table! {
-    logs.operations (environment_id, created_at, id) {
-        environment_id -> Uuid,
-        created_at -> Timestamptz,
-        id -> Uuid,
-        kind -> Text,
-        action -> Text,
-        status -> Text,
-        integration -> Nullable<Text>,
-        provider -> Nullable<Text>,
-        connection_id -> Nullable<Text>,
-        duration_ms -> Int4,
-        http_status -> Nullable<Int2>,
-        error_code -> Nullable<Text>,
-        messages -> Jsonb,
-    }
-}
 
 #[derive(Insertable)]
 #[diesel(table_name = operations)]
@@ -85,6 +68,7 @@ impl From<Operation> for NewRow {
 pub struct Writer {
     queue: mpsc::Sender<Operation>,
     dropped: Arc<AtomicU64>,
+    db: Database,
 }
 
 /// The task that stores them.
@@ -92,13 +76,27 @@ pub struct Writer {
 pub struct WriterTask(JoinHandle<()>);
 
 impl Writer {
-    /// Starts the task, on the current runtime.
+    /// Starts the task, on the current runtime. With each day's first operation
+    /// it drops those that are more than `retention_days` days old.
     #[must_use]
-    pub fn start(db: Database) -> (Self, WriterTask) {
+    pub fn start(db: Database, retention_days: u32) -> (Self, WriterTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let dropped = Arc::new(AtomicU64::new(0));
-        let task = tokio::spawn(store_all(db, waiting, Arc::clone(&dropped)));
-        (Self { queue, dropped }, WriterTask(task))
+        let partitions = Partitions::new(retention_days);
+        let task = tokio::spawn(store_all(
+            db.clone(),
+            partitions,
+            waiting,
+            Arc::clone(&dropped),
+        ));
+        let writer = Self { queue, dropped, db };
+        (writer, WriterTask(task))
+    }
+
+    /// Where the operations are, for [`read`](super::read).
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.db
     }
 
     /// Hands over an operation that has ended now. Never waits.
@@ -121,8 +119,12 @@ impl WriterTask {
     }
 }
 
-async fn store_all(db: Database, mut waiting: mpsc::Receiver<Operation>, dropped: Arc<AtomicU64>) {
-    let mut partitions = Partitions::default();
+async fn store_all(
+    db: Database,
+    mut partitions: Partitions,
+    mut waiting: mpsc::Receiver<Operation>,
+    dropped: Arc<AtomicU64>,
+) {
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let deadline = tokio::time::Instant::now() + LINGER;
@@ -163,33 +165,4 @@ async fn store(
         .execute(&mut conn)
         .await?;
     Ok(())
-}
-
-/// The days whose partition is known to exist.
-#[derive(Default)]
-struct Partitions(Vec<NaiveDate>);
-
-impl Partitions {
-    async fn ensure(
-        &mut self,
-        conn: &mut crate::db::Connection,
-        day: NaiveDate,
-    ) -> Result<(), crate::db::Error> {
-        if self.0.contains(&day) {
-            return Ok(());
-        }
-        let next = day.checked_add_days(Days::new(1)).unwrap_or(day);
-        let sql = format!(
-            "CREATE TABLE IF NOT EXISTS logs.operations_{name} PARTITION OF logs.operations \
-             FOR VALUES FROM ('{day} 00:00+00') TO ('{next} 00:00+00')",
-            name = day.format("%Y%m%d"),
-        );
-        // Two writers may both find it missing; the loser's error means that
-        // it exists now, and anything else shows again at the second try.
-        if conn.batch_execute(&sql).await.is_err() {
-            conn.batch_execute(&sql).await?;
-        }
-        self.0.push(day);
-        Ok(())
-    }
 }

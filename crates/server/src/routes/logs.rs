@@ -1,0 +1,109 @@
+//! `/logs/operations`: what Linkspan did for an environment's connections.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::{DateTime, Utc};
+use linkspan_api::ErrorCode;
+use linkspan_api::logs::{OperationAnswer, OperationList, Pagination};
+use linkspan_shared::logs::read::{self, Cursor, Filter};
+use linkspan_shared::logs::{Kind, Status};
+use uuid::Uuid;
+
+use crate::app::State;
+use crate::error::Failure;
+use crate::extract::{Caller, Query, permission};
+
+/// Operations in one answer: when the caller names no number, and at most.
+const DEFAULT_LIMIT: i64 = 20;
+const MOST: i64 = 100;
+
+pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config
+        .route("/logs/operations", web::get().to(list))
+        .route("/logs/operations/{id}", web::get().to(get));
+}
+
+async fn list(
+    caller: Caller<permission::ReadLogs>,
+    state: web::Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let mut query = Query::of(&request);
+    let limit = query.number("limit", 1..=MOST)?.unwrap_or(DEFAULT_LIMIT);
+    let filter = filter(query)?;
+    let mut conn = state.core.logs.database().conn().await?;
+    let (data, next) = read::list(&mut conn, caller.environment_id(), &filter, limit).await?;
+    let next_cursor = next.map(|cursor| cursor.encode());
+    Ok(HttpResponse::Ok().json(OperationList {
+        data,
+        pagination: Pagination { next_cursor },
+    }))
+}
+
+fn filter(mut query: Query) -> Result<Filter, Failure> {
+    let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
+    let statuses: Vec<_> = Status::ALL.iter().map(|status| status.as_str()).collect();
+    let filter = Filter {
+        kinds: one_of(&mut query, "type", &kinds)?,
+        statuses: one_of(&mut query, "status", &statuses)?,
+        integrations: query.take_all("integration"),
+        connections: query.take_all("connection"),
+        from: time(&mut query, "from")?,
+        to: time(&mut query, "to")?,
+        after: query.take("cursor").map(|text| cursor(&text)).transpose()?,
+    };
+    query.end()?;
+    Ok(filter)
+}
+
+/// Every value of a parameter that takes a few words only.
+fn one_of(query: &mut Query, name: &str, words: &[&str]) -> Result<Vec<String>, Failure> {
+    let values = query.take_all(name);
+    match values.iter().all(|value| words.contains(&value.as_str())) {
+        true => Ok(values),
+        false => {
+            let message = format!("must be one of: {}", words.join(", "));
+            Err(Failure::query("invalid_enum_value", message, name))
+        }
+    }
+}
+
+fn time(query: &mut Query, name: &str) -> Result<Option<DateTime<Utc>>, Failure> {
+    let Some(text) = query.take(name) else {
+        return Ok(None);
+    };
+    DateTime::parse_from_rfc3339(&text)
+        .map(|time| Some(time.to_utc()))
+        .map_err(|_| {
+            let message = "must be a time as in 2026-11-23T12:00:00Z";
+            Failure::query("invalid_string", message, name)
+        })
+}
+
+fn cursor(text: &str) -> Result<Cursor, Failure> {
+    Cursor::decode(text).ok_or_else(|| {
+        let message = "must be a next_cursor of this call, as it was given";
+        Failure::query("invalid_string", message, "cursor")
+    })
+}
+
+async fn get(
+    caller: Caller<permission::ReadLogs>,
+    state: web::Data<State>,
+    id: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    Query::of(&request).end()?;
+    let mut conn = state.core.logs.database().conn().await?;
+    let found = match Uuid::try_parse(&id) {
+        Ok(id) => read::get(&mut conn, caller.environment_id(), id).await?,
+        Err(_) => None,
+    };
+    let data = found.ok_or_else(|| {
+        let message = format!(
+            "The environment's log has no operation '{}'.",
+            id.escape_debug()
+        );
+        Failure::new(ErrorCode::NotFound, message)
+    })?;
+    Ok(HttpResponse::Ok().json(OperationAnswer { data }))
+}

@@ -1,0 +1,2 @@
+DROP INDEX logs.operations_failed;
+DROP INDEX logs.operations_connection;
