@@ -31,6 +31,32 @@ pub struct CreateConnectSession {
     pub webhook_url_override: Option<String>,
 }
 
+/// Body of `POST /connect/sessions/reconnect`: a session that gives one
+/// connection new credentials.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconnectSession {
+    /// The connection's id.
+    pub connection_id: String,
+    /// Its integration's key.
+    pub integration_id: String,
+    /// Who connects, if it is to be changed.
+    pub end_user: Option<EndUser>,
+    /// The organisation of the end user.
+    pub organization: Option<Organization>,
+    /// Per integration, what a flow starts with.
+    #[serde(default)]
+    pub integrations_config_defaults: BTreeMap<String, ConfigDefaults>,
+    /// Labels in place of the connection's own; those stay when it is empty.
+    #[serde(default)]
+    pub tags: Tags,
+    /// Per integration, what its connect form shows otherwise.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Overrides>,
+    /// Where webhooks about the connection go instead, if it is to be changed.
+    pub webhook_url_override: Option<String>,
+}
+
 /// What the connect form of one integration shows otherwise.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

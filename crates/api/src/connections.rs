@@ -3,7 +3,92 @@
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::connect::Tags;
+use crate::connect::{EndUser, Tags};
+use crate::given::given;
+
+/// A JSON object.
+pub type Object = serde_json::Map<String, serde_json::Value>;
+
+/// Body of `POST /connections`: a connection whose credentials come from
+/// elsewhere.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportConnection {
+    /// The integration's key.
+    pub provider_config_key: String,
+    /// The connection's id; a new one when absent.
+    pub connection_id: Option<String>,
+    /// What the product stores with it.
+    pub metadata: Option<Object>,
+    /// Values that the template's URLs and headers use.
+    #[serde(default)]
+    pub connection_config: Object,
+    /// The credentials; `type` names the auth mode and decides on the others.
+    pub credentials: Object,
+    /// Labels.
+    #[serde(default)]
+    pub tags: Tags,
+    /// Who connected.
+    pub end_user: Option<EndUser>,
+    /// Where webhooks about the connection go instead.
+    pub webhook_url_override: Option<String>,
+}
+
+impl std::fmt::Debug for ImportConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ImportConnection")
+            .field("provider_config_key", &self.provider_config_key)
+            .field("connection_id", &self.connection_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Body of `PATCH /connections/{id}`. What is absent stays as it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateConnection {
+    /// Labels, in place of those that there are.
+    pub tags: Option<Tags>,
+    /// Who connected; null for nobody.
+    #[serde(default, deserialize_with = "given")]
+    pub end_user: Option<Option<EndUser>>,
+    /// Where webhooks about the connection go instead; null for nowhere else.
+    #[serde(default, deserialize_with = "given")]
+    pub webhook_url_override: Option<Option<String>>,
+}
+
+/// Body, and answer, of `POST` and `PATCH /connections/metadata`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WriteMetadata {
+    /// One connection's id, or many.
+    pub connection_id: OneOrMany,
+    /// The integration's key.
+    pub provider_config_key: String,
+    /// The metadata.
+    pub metadata: Object,
+}
+
+/// `"id"` or `["id", …]`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged, expecting = "expected a string or an array of strings")]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Many.
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    /// All of them.
+    #[must_use]
+    pub fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
 
 /// Answer of `GET /connections`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -38,6 +38,8 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    CannotDeleteProdEnvironment = "cannot_delete_prod_environment", 400, "The environment `prod` stays as long as its account.";
+    Conflict = "conflict", 409, "Something of this name is there already.";
     ConnectionRefreshBackoff = "connection_refresh_backoff", 424, "The last refresh of this connection failed a moment ago; try again in half a minute.";
     ConnectionTestFailed = "connection_test_failed", 400, "The provider refused these credentials.";
     DuplicateProviderConfig = "duplicate_provider_config", 409, "The environment already has an integration with this key.";
@@ -63,9 +65,12 @@ error_codes! {
     PayloadTooLarge = "payload_too_large", 413, "The request's body is larger than this server takes.";
     ProxyRedirectToDeniedHost = "proxy_redirect_to_denied_host", 400, "The API redirected to an address that this server may not call.";
     ServerError = "server_error", 400, "The connection could not be loaded.";
+    SharedCredentialsProviderNotFound = "shared_credentials_provider_not_found", 404, "This server has no OAuth client of its own for that provider; create the integration with yours.";
+    TooManyRequest = "too_many_request", 429, "The environment calls more often than this server allows; wait for as many seconds as Retry-After says.";
     UnknownAccount = "unknown_account", 401, "No environment has this API key.";
     UnknownConnectSessionToken = "unknown_connect_session_token", 401, "The connect session does not exist or has expired.";
     UnknownConnection = "unknown_connection", 400, "The environment has no such connection.";
+    UnknownEnvironment = "unknown_environment", 404, "The account has no such environment.";
     UnknownProviderConfig = "unknown_provider_config", 404, "The environment has no integration with this key.";
     UnknownProviderTemplate = "unknown_provider_template", 404, "There is no provider of this name.";
     UpstreamAddressDenied = "upstream_address_denied", 400, "This server's address policy does not allow calls to that address.";

@@ -3,7 +3,9 @@
 
 pub mod connect;
 pub mod connections;
+pub mod environments;
 pub mod error;
+mod given;
 pub mod integrations;
 pub mod logs;
 pub mod popup;

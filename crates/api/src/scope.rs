@@ -20,6 +20,12 @@ macro_rules! scopes {
                 match self { $(Self::$variant => $name,)* }
             }
 
+            /// Whether it reaches beyond the key's own environment.
+            #[must_use]
+            pub fn is_over_account(self) -> bool {
+                self.as_str().starts_with("account:")
+            }
+
             /// The scope of this name.
             #[must_use]
             pub fn parse(name: &str) -> Option<Self> {
@@ -46,6 +52,12 @@ scopes! {
     ConnectionsDelete = "environment:connections:delete";
     ConnectSessionsWrite = "environment:connect_sessions:write";
     Proxy = "environment:proxy";
+    VariablesRead = "environment:variables:read";
+    WebhookSigningKeyRotate = "environment:webhook_signing_key:rotate";
+    AccountEnvironmentsCreate = "account:environments:create";
+    AccountEnvironmentsDelete = "account:environments:delete";
+    AccountApiKeysCreate = "account:environments:api_keys:create";
+    AccountApiKeysDelete = "account:environments:api_keys:delete";
     LogsRead = "environment:logs:read";
 }
 
@@ -54,10 +66,31 @@ scopes! {
 pub struct Scopes(u64);
 
 impl Scopes {
-    /// Everything that an environment's key can do.
+    /// Everything that a key can do, in its environment and over its account:
+    /// what the first keys of an installation get.
     #[must_use]
     pub fn all() -> Self {
         Scope::ALL.iter().copied().collect()
+    }
+
+    /// Everything that a key can do in its environment, and nothing over its
+    /// account.
+    #[must_use]
+    pub fn environment() -> Self {
+        let scopes = Scope::ALL.iter().copied();
+        scopes.filter(|scope| !scope.is_over_account()).collect()
+    }
+
+    /// Whether all of these scopes are granted by `other` too.
+    #[must_use]
+    pub const fn is_subset(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    /// These scopes and those of `other`.
+    #[must_use]
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
     }
 
     /// Whether the set grants a scope.
@@ -101,6 +134,10 @@ mod tests {
             assert_eq!(Scope::parse(granted.as_str()), Some(granted));
         }
         assert_eq!(Scope::parse("environment:everything"), None);
+        assert!(!Scopes::environment().contains(Scope::AccountEnvironmentsDelete));
+        assert!(Scopes::environment().contains(Scope::Proxy));
+        assert!(Scopes::environment().is_subset(Scopes::all()));
+        assert!(!Scopes::all().is_subset(Scopes::environment()));
         assert!(Scope::ALL.len() <= 64, "the set is one u64");
     }
 }

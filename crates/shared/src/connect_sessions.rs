@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use linkspan_api::connect::{
-    ConfigDefaults, CreateConnectSession, EndUser, Organization, Overrides, Tags,
+    ConfigDefaults, CreateConnectSession, EndUser, Organization, Overrides, ReconnectSession, Tags,
 };
 use linkspan_api::{ErrorCode, FieldError};
 use secrecy::{ExposeSecret, SecretString};
@@ -19,7 +19,7 @@ use crate::db::Connection;
 use crate::db::schema::connect_sessions;
 use crate::tenancy::EnvironmentId;
 use crate::vault::{Context, EnvironmentKeys, Vault};
-use crate::{Core, Error, integrations, token};
+use crate::{Core, Error, connections, integrations, limits, token};
 
 /// What every session token starts with; 64 hexadecimal digits follow.
 pub const TOKEN_PREFIX: &str = "nango_connect_session_";
@@ -47,6 +47,31 @@ pub struct Details {
     pub overrides: BTreeMap<String, Overrides>,
     /// Where webhooks about the connections that are made go instead.
     pub webhook_url_override: Option<String>,
+    /// The connection that gets new credentials, instead of a new one.
+    #[serde(default)]
+    pub reconnect: Option<Reconnect>,
+}
+
+/// A connection that a session gives new credentials.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Reconnect {
+    /// Its internal number: another connection of the same id is another one.
+    pub number: i64,
+    /// Its id.
+    pub connection_id: String,
+    /// What its configuration was: its owner need not enter it again.
+    pub connection_config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Details {
+    /// The id of the connection that this session makes now.
+    #[must_use]
+    pub fn connection_id(&self) -> String {
+        match &self.reconnect {
+            Some(reconnect) => reconnect.connection_id.clone(),
+            None => Uuid::new_v4().to_string(),
+        }
+    }
 }
 
 /// A session that is valid now.
@@ -95,9 +120,6 @@ fn context(id: &Uuid) -> Context<'_> {
     }
 }
 
-/// Most labels of a session (the contract's limit).
-const MOST_TAGS: usize = 10;
-
 /// Checks a request and creates a session.
 ///
 /// # Errors
@@ -112,33 +134,80 @@ pub async fn open(
         let message = "end_user is required when there are no tags";
         return Err(Error::invalid_body("invalid_type", message, &["end_user"]));
     }
-    if request.tags.len() > MOST_TAGS {
-        let message = format!("must have at most {MOST_TAGS} entries");
-        return Err(Error::invalid_body("too_big", message, &["tags"]));
-    }
-    let keys = core.vault.environment(environment).await?;
-    let mut conn = core.db.conn().await?;
-    check_integrations(&mut conn, environment, &request).await?;
     let details = Details {
-        end_user: request.end_user,
+        end_user: request.end_user.map(limits::end_user).transpose()?,
         organization: request.organization,
         defaults: request.integrations_config_defaults,
-        tags: request.tags,
+        tags: limits::tags(request.tags, &["tags"])?,
         overrides: request.overrides,
         webhook_url_override: request.webhook_url_override,
+        reconnect: None,
     };
+    limits::webhook_url(details.webhook_url_override.as_deref())?;
+    let keys = core.vault.environment(environment).await?;
+    let mut conn = core.db.conn().await?;
     let allowed = request.allowed_integrations;
+    check_integrations(&mut conn, environment, allowed.as_deref(), &details).await?;
     let life = core.settings.connect_session_life;
     create(&mut conn, &keys, environment, allowed, details, life).await
+}
+
+/// Checks a request and creates a session that gives a connection new
+/// credentials.
+///
+/// # Errors
+/// [`Error::Invalid`] when there is no such connection, and as [`open`].
+pub async fn reopen(
+    core: &Core,
+    environment: EnvironmentId,
+    request: ReconnectSession,
+) -> Result<(SecretString, DateTime<Utc>), Error> {
+    let keys = core.vault.environment(environment).await?;
+    let mut conn = core.db.conn().await?;
+    let connection =
+        match integrations::get(&mut conn, &keys, environment, &request.integration_id).await {
+            Ok(integration) => {
+                connections::get(&mut conn, &keys, &integration, &request.connection_id).await
+            }
+            Err(error) => Err(error),
+        };
+    let connection = connection.map_err(|error| match error {
+        Error::UnknownIntegration(_) => named("integration_id", &error),
+        Error::UnknownConnection { .. } => named("connection_id", &error),
+        error => error,
+    })?;
+    let details = Details {
+        end_user: request.end_user.map(limits::end_user).transpose()?,
+        organization: request.organization,
+        defaults: request.integrations_config_defaults,
+        tags: limits::tags(request.tags, &["tags"])?,
+        overrides: request.overrides,
+        webhook_url_override: request.webhook_url_override,
+        reconnect: Some(Reconnect {
+            number: connection.id,
+            connection_id: connection.connection_id,
+            connection_config: connection.connection_config,
+        }),
+    };
+    limits::webhook_url(details.webhook_url_override.as_deref())?;
+    check_integrations(&mut conn, environment, None, &details).await?;
+    let allowed = Some(vec![request.integration_id]);
+    let life = core.settings.connect_session_life;
+    create(&mut conn, &keys, environment, allowed, details, life).await
+}
+
+fn named(field: &str, error: &Error) -> Error {
+    Error::invalid_body("custom", error.to_string(), &[field])
 }
 
 async fn check_integrations(
     conn: &mut Connection,
     environment: EnvironmentId,
-    request: &CreateConnectSession,
+    allowed: Option<&[String]>,
+    details: &Details,
 ) -> Result<(), Error> {
     let known = integrations::keys(conn, environment).await?;
-    let allowed = request.allowed_integrations.iter().flatten().enumerate();
+    let allowed = allowed.into_iter().flatten().enumerate();
     let mut fields: Vec<FieldError> = allowed
         .filter(|(_, key)| !known.contains(key))
         .map(|(at, key)| {
@@ -146,15 +215,19 @@ async fn check_integrations(
             FieldError::new("custom", format!("Integration {key} does not exist"), &path)
         })
         .collect();
-    let defaults = request.integrations_config_defaults.keys();
-    let overrides = request.overrides.keys();
+    let defaults = details.defaults.keys();
+    let overrides = details.overrides.keys();
     let named = defaults
         .map(|key| ("integrations_config_defaults", key))
         .chain(overrides.map(|key| ("overrides", key)));
-    fields.extend(named.filter(|(_, key)| !known.contains(key)).map(|(field, key)| {
-        let message = format!("Integration {key} does not exist");
-        FieldError::new("custom", message, &[field, key])
-    }));
+    fields.extend(
+        named
+            .filter(|(_, key)| !known.contains(key))
+            .map(|(field, key)| {
+                let message = format!("Integration {key} does not exist");
+                FieldError::new("custom", message, &[field, key])
+            }),
+    );
     match fields.is_empty() {
         true => Ok(()),
         false => Err(Error::Invalid {

@@ -75,6 +75,7 @@ impl Core {
                 .build(),
             live: Cache::builder()
                 .max_capacity(CACHE_ENTRIES)
+                .support_invalidation_closures()
                 .time_to_live(life)
                 .build(),
         }
@@ -96,6 +97,12 @@ impl Core {
             self.callers.insert(hash, caller.clone()).await;
         }
         Ok(caller)
+    }
+
+    /// Forgets every caller, when keys stop to work. The next call of each
+    /// costs one query.
+    pub(crate) fn forget_callers(&self) {
+        self.callers.invalidate_all();
     }
 
     /// The template of a provider.

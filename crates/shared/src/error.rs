@@ -59,6 +59,21 @@ pub enum Error {
     /// The session may not connect this integration.
     #[error("this connect session does not allow integration '{0}'")]
     IntegrationNotAllowed(String),
+    /// Something of this name is there already.
+    #[error("there is {0} of this name already")]
+    Conflict(&'static str),
+    /// The account has no environment of this number.
+    #[error("the account has no environment {0}")]
+    UnknownEnvironment(i64),
+    /// The environment has no API key of this number.
+    #[error("the environment has no API key {0}")]
+    UnknownApiKey(i64),
+    /// The environment `prod` cannot be deleted.
+    #[error("environment 'prod' cannot be deleted")]
+    ProductionEnvironment,
+    /// This server has no OAuth client of its own for the provider.
+    #[error("this server has no OAuth client of its own for provider '{0}'")]
+    NoSharedClient(String),
     /// The system has no random bytes to give.
     #[error(transparent)]
     Random(#[from] crate::token::NoRandomness),
@@ -87,6 +102,11 @@ impl Error {
             Self::UnknownConnection { .. } => ErrorCode::NotFound,
             Self::WrongMode(_) => ErrorCode::InvalidAuthMode,
             Self::IntegrationNotAllowed(_) => ErrorCode::IntegrationNotAllowed,
+            Self::Conflict(_) => ErrorCode::Conflict,
+            Self::UnknownEnvironment(_) => ErrorCode::UnknownEnvironment,
+            Self::UnknownApiKey(_) => ErrorCode::NotFound,
+            Self::ProductionEnvironment => ErrorCode::CannotDeleteProdEnvironment,
+            Self::NoSharedClient(_) => ErrorCode::SharedCredentialsProviderNotFound,
             Self::RefreshFailed(_) => ErrorCode::InvalidCredentials,
             Self::RefreshBackoff => ErrorCode::ConnectionRefreshBackoff,
         }

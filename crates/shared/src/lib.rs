@@ -11,6 +11,7 @@ pub mod core;
 pub mod db;
 mod error;
 pub mod integrations;
+pub mod limits;
 pub mod logs;
 pub mod oauth_flows;
 mod outbound;

@@ -2,10 +2,13 @@
 //! `connect_link` leads to.
 
 use actix_web::{HttpRequest, HttpResponse, web};
-use linkspan_api::connect::{ConnectSession, ConnectSessionView, CreateConnectSession};
+use chrono::{DateTime, Utc};
+use linkspan_api::connect::{
+    ConnectSession, ConnectSessionView, CreateConnectSession, ReconnectSession,
+};
 use linkspan_api::integrations::Data;
 use linkspan_shared::connect_sessions;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::app::State;
 use crate::error::Failure;
@@ -15,6 +18,7 @@ use crate::pages;
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/connect/sessions", web::post().to(create))
+        .route("/connect/sessions/reconnect", web::post().to(reconnect))
         .route("/connect/session", web::get().to(view))
         .route("/connect/session", web::delete().to(delete))
         .route("/connect", web::get().to(page))
@@ -27,28 +31,43 @@ async fn create(
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: CreateConnectSession = body.json().await?;
-    let core = &state.core;
-    let (token, expires_at) =
-        connect_sessions::open(core, caller.environment_id(), body).await?;
+    let opened = connect_sessions::open(&state.core, caller.environment_id(), body).await?;
+    Ok(answer(&state, opened))
+}
+
+async fn reconnect(
+    caller: Caller<permission::WriteConnectSessions>,
+    state: web::Data<State>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: ReconnectSession = body.json().await?;
+    let opened = connect_sessions::reopen(&state.core, caller.environment_id(), body).await?;
+    Ok(answer(&state, opened))
+}
+
+fn answer(state: &State, (token, expires_at): (SecretString, DateTime<Utc>)) -> HttpResponse {
+    let token = token.expose_secret().to_owned();
     let data = ConnectSession {
-        connect_link: format!("{}/connect#session_token={}", state.public_url(), token.expose_secret()),
-        token: token.expose_secret().to_owned(),
+        connect_link: format!("{}/connect#session_token={token}", state.public_url()),
+        token,
         expires_at,
     };
-    Ok(HttpResponse::Created().json(Data { data }))
+    HttpResponse::Created().json(Data { data })
 }
 
 async fn view(Session(session): Session, state: web::Data<State>) -> HttpResponse {
     let mut defaults = session.details.defaults;
     for default in defaults.values_mut() {
-        default.connection_config.remove("oauth_client_secret_override");
+        default
+            .connection_config
+            .remove("oauth_client_secret_override");
     }
     HttpResponse::Ok().json(Data {
         data: ConnectSessionView {
             allowed_integrations: session.allowed_integrations,
             integrations_config_defaults: defaults,
             end_user: session.details.end_user,
-            is_reconnecting: false,
+            is_reconnecting: session.details.reconnect.is_some(),
             websockets_path: state.websockets_path.clone(),
         },
     })

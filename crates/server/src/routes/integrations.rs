@@ -1,11 +1,14 @@
-//! `/integrations` (CONTRACT 2.6).
+//! `/integrations`, and the deprecated `/config` (CONTRACT 2.6).
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use linkspan_api::Scope;
 use linkspan_api::integrations::{
-    CreateIntegration, Data, Integration as Wire, IntegrationCredentials, IntegrationFull, Success,
+    CreateIntegration, Data, Integration as Wire, IntegrationCredentials, IntegrationFull,
+    LegacyConfig, LegacyCredentials, LegacyIntegration, QuickstartIntegration, Success,
+    UpdateIntegration,
 };
-use linkspan_api::{ErrorCode, Scope};
 use linkspan_shared::integrations::{self, Integration};
+use linkspan_shared::tenancy::EnvironmentId;
 use secrecy::ExposeSecret;
 
 use crate::app::State;
@@ -16,14 +19,22 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/integrations", web::get().to(list))
         .route("/integrations", web::post().to(create))
+        .route("/integrations/quickstart", web::post().to(quickstart))
         .route("/integrations/{unique_key}", web::get().to(get))
-        .route("/integrations/{unique_key}", web::delete().to(delete));
+        .route("/integrations/{unique_key}", web::patch().to(update))
+        .route("/integrations/{unique_key}", web::delete().to(delete))
+        .route("/config/{unique_key}", web::get().to(legacy));
 }
 
 async fn list(
     caller: CallerOrSession<permission::ListIntegrations>,
     state: web::Data<State>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
+    let mut query = Query::of(&request);
+    // The Connect UI sends its token here as well as in the header.
+    query.take("connect_session_token");
+    query.end()?;
     let core = &state.core;
     let environment = caller.environment_id();
     let keys = core.vault.environment(environment).await?;
@@ -43,11 +54,36 @@ async fn create(
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: CreateIntegration = body.json().await?;
-    let created =
-        integrations::create(&state.core, caller.environment_id(), body).await?;
-    Ok(HttpResponse::Ok().json(Data {
-        data: wire(&state, &created),
-    }))
+    let created = integrations::create(&state.core, caller.environment_id(), body).await?;
+    Ok(answer(&state, &created))
+}
+
+async fn quickstart(
+    caller: Caller<permission::CreateIntegration>,
+    state: web::Data<State>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: QuickstartIntegration = body.json().await?;
+    let created = integrations::quickstart(&state.core, caller.environment_id(), body).await?;
+    Ok(answer(&state, &created))
+}
+
+async fn update(
+    caller: Caller<permission::UpdateIntegration>,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: UpdateIntegration = body.json().await?;
+    let environment = caller.environment_id();
+    let updated = integrations::update(&state.core, environment, &unique_key, body).await?;
+    Ok(answer(&state, &updated))
+}
+
+fn answer(state: &State, integration: &Integration) -> HttpResponse {
+    HttpResponse::Ok().json(Data {
+        data: wire(state, integration),
+    })
 }
 
 async fn get(
@@ -59,32 +95,65 @@ async fn get(
     let mut query = Query::of(&request);
     let include = query.take_all("include");
     query.end()?;
-    for name in &include {
-        if !matches!(name.as_str(), "webhook" | "credentials") {
-            return Err(Failure::query(
-                "invalid_enum_value",
-                "must be webhook or credentials",
-                "include",
-            ));
-        }
+    let is_known = |name: &String| matches!(name.as_str(), "webhook" | "credentials");
+    if !include.iter().all(is_known) {
+        let message = "must be webhook or credentials";
+        return Err(Failure::query("invalid_enum_value", message, "include"));
     }
-    let wants_credentials = include.iter().any(|name| name == "credentials");
-    if wants_credentials && !caller.scopes.contains(Scope::IntegrationsReadCredentials) {
-        let scope = Scope::IntegrationsReadCredentials.as_str();
-        let message = format!("Insufficient scope. Required: {scope}");
-        return Err(Failure::new(ErrorCode::Forbidden, message));
+    let includes = |name| include.iter().any(|included| included == name);
+    let wants_credentials = includes("credentials");
+    if wants_credentials {
+        caller.require(Scope::IntegrationsReadCredentials)?;
     }
-    let core = &state.core;
-    let keys = core.vault.environment(caller.environment_id()).await?;
-    let mut conn = core.db.conn().await?;
-    let integration =
-        integrations::get(&mut conn, &keys, caller.environment_id(), &unique_key).await?;
+    let integration = find(&state, caller.environment_id(), &unique_key).await?;
     Ok(HttpResponse::Ok().json(Data {
         data: IntegrationFull {
             integration: wire(&state, &integration),
+            // No route takes webhooks of providers yet, so none has an address.
+            webhook_url: includes("webhook").then_some(None),
             credentials: wants_credentials.then(|| credentials(&integration)),
         },
     }))
+}
+
+/// The older form of [`get`], without what functions add to it.
+async fn legacy(
+    caller: Caller<permission::ReadIntegration>,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let mut query = Query::of(&request);
+    let wants_credentials = query.flag("include_creds")?;
+    query.end()?;
+    if wants_credentials {
+        caller.require(Scope::IntegrationsReadCredentials)?;
+    }
+    let integration = find(&state, caller.environment_id(), &unique_key).await?;
+    let credentials = wants_credentials.then(|| LegacyCredentials {
+        client_id: integration.client_id.clone(),
+        client_secret: integration.secrets.client_secret.as_ref().map(exposed),
+        scopes: integration.scopes.clone(),
+    });
+    Ok(HttpResponse::Ok().json(LegacyConfig {
+        config: LegacyIntegration {
+            unique_key: integration.unique_key,
+            provider: integration.provider,
+            syncs: Vec::new(),
+            actions: Vec::new(),
+            credentials,
+        },
+    }))
+}
+
+async fn find(
+    state: &State,
+    environment: EnvironmentId,
+    unique_key: &str,
+) -> Result<Integration, Failure> {
+    let keys = state.core.vault.environment(environment).await?;
+    let mut conn = state.core.db.conn().await?;
+    Ok(integrations::get(&mut conn, &keys, environment, unique_key).await?)
 }
 
 async fn delete(
@@ -92,8 +161,7 @@ async fn delete(
     state: web::Data<State>,
     unique_key: web::Path<String>,
 ) -> Result<HttpResponse, Failure> {
-    let mut conn = state.core.db.conn().await?;
-    integrations::delete(&mut conn, caller.environment_id(), &unique_key).await?;
+    integrations::delete(&state.core, caller.environment_id(), &unique_key).await?;
     Ok(HttpResponse::Ok().json(Success { success: true }))
 }
 
@@ -103,7 +171,10 @@ fn wire(state: &State, integration: &Integration) -> Wire {
         unique_key: integration.unique_key.clone(),
         display_name: integration.display_name.clone().unwrap_or_else(|| {
             let template = state.core.template(provider);
-            template.map_or_else(|_| provider.clone(), |template| template.display_name.clone())
+            template.map_or_else(
+                |_| provider.clone(),
+                |template| template.display_name.clone(),
+            )
         }),
         provider: provider.clone(),
         logo: state.logo_url(provider),
@@ -114,11 +185,14 @@ fn wire(state: &State, integration: &Integration) -> Wire {
 }
 
 fn credentials(integration: &Integration) -> Option<IntegrationCredentials> {
-    let secret = |secret: &secrecy::SecretString| secret.expose_secret().to_owned();
     Some(IntegrationCredentials::OAuth2 {
         client_id: integration.client_id.clone()?,
-        client_secret: integration.secrets.client_secret.as_ref().map(secret)?,
+        client_secret: integration.secrets.client_secret.as_ref().map(exposed)?,
         scopes: integration.scopes.clone(),
-        webhook_secret: integration.secrets.webhook_secret.as_ref().map(secret),
+        webhook_secret: integration.secrets.webhook_secret.as_ref().map(exposed),
     })
+}
+
+fn exposed(secret: &secrecy::SecretString) -> String {
+    secret.expose_secret().to_owned()
 }

@@ -13,18 +13,38 @@ const ROUTES: [(Method, &str, Option<Scope>); 12] = [
     (Method::GET, "/providers", None),
     (Method::GET, "/providers/demo", None),
     (Method::GET, "/integrations", Some(Scope::IntegrationsList)),
-    (Method::POST, "/integrations", Some(Scope::IntegrationsCreate)),
-    (Method::GET, "/integrations/x", Some(Scope::IntegrationsRead)),
-    (Method::DELETE, "/integrations/x", Some(Scope::IntegrationsDelete)),
-    (Method::POST, "/connect/sessions", Some(Scope::ConnectSessionsWrite)),
+    (
+        Method::POST,
+        "/integrations",
+        Some(Scope::IntegrationsCreate),
+    ),
+    (
+        Method::GET,
+        "/integrations/x",
+        Some(Scope::IntegrationsRead),
+    ),
+    (
+        Method::DELETE,
+        "/integrations/x",
+        Some(Scope::IntegrationsDelete),
+    ),
+    (
+        Method::POST,
+        "/connect/sessions",
+        Some(Scope::ConnectSessionsWrite),
+    ),
     (Method::GET, "/connections", Some(Scope::ConnectionsList)),
     (Method::GET, "/connections/x", Some(Scope::ConnectionsRead)),
-    (Method::DELETE, "/connections/x", Some(Scope::ConnectionsDelete)),
+    (
+        Method::DELETE,
+        "/connections/x",
+        Some(Scope::ConnectionsDelete),
+    ),
     (Method::GET, "/proxy/x", Some(Scope::Proxy)),
     (Method::POST, "/proxy/x", Some(Scope::Proxy)),
 ];
 
-async fn key(app: &TestApp, scopes: Scopes) -> SecretString {
+pub(crate) async fn key(app: &TestApp, scopes: Scopes) -> SecretString {
     let mut conn = app.core.db.conn().await.unwrap();
     api_keys::create(&mut conn, app.dev.environment.id, "test", scopes)
         .await
@@ -42,13 +62,20 @@ async fn a_route_opens_to_its_scope_and_to_no_other() {
             other != scope && other.as_str() != format!("{}_credentials", scope.as_str())
         });
         let wrong = key(&app, others.collect()).await;
-        let refused = app.call_as(&wrong, method.clone(), path, &[], Value::Null).await;
+        let refused = app
+            .call_as(&wrong, method.clone(), path, &[], Value::Null)
+            .await;
         assert_eq!(refused.status, 403, "{method} {path}");
         assert_eq!(refused.code(), "forbidden");
         let message = refused.json()["error"]["message"].to_string();
         assert!(message.contains(scope.as_str()), "{message}");
-        let taken = app.call_as(&right, method.clone(), path, &[], Value::Null).await;
-        assert!(![401, 403].contains(&taken.status.as_u16()), "{method} {path}: {taken:?}");
+        let taken = app
+            .call_as(&right, method.clone(), path, &[], Value::Null)
+            .await;
+        assert!(
+            ![401, 403].contains(&taken.status.as_u16()),
+            "{method} {path}: {taken:?}"
+        );
     }
 }
 
@@ -63,15 +90,24 @@ async fn no_route_opens_without_a_valid_key() {
             (Some("Basic eDp5"), "malformed_auth_header"),
             (Some("Bearer not-a-uuid"), "invalid_secret_key_format"),
         ] {
-            let mut request = http::Request::builder().method(method.clone()).uri(app.url(path));
+            let mut request = http::Request::builder()
+                .method(method.clone())
+                .uri(app.url(path));
             if let Some(value) = header {
                 request = request.header("authorization", value);
             }
             let reply = app.send(request.body(bytes::Bytes::new()).unwrap()).await;
-            assert_eq!((reply.status.as_u16(), reply.code().as_str()), (401, code), "{path}");
+            assert_eq!(
+                (reply.status.as_u16(), reply.code().as_str()),
+                (401, code),
+                "{path}"
+            );
         }
         let reply = app.call_as(&unknown, method, path, &[], Value::Null).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (401, "unknown_account"));
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (401, "unknown_account")
+        );
     }
 }
 
@@ -85,7 +121,10 @@ async fn one_environment_sees_nothing_of_another() {
         let app = &app;
         async move { app.call_as(key, method, &path, &[], Value::Null).await }
     };
-    assert_eq!(theirs(Method::GET, "/integrations".into()).await.json(), json!({ "data": [] }));
+    assert_eq!(
+        theirs(Method::GET, "/integrations".into()).await.json(),
+        json!({ "data": [] })
+    );
     let list = theirs(Method::GET, "/connections".into()).await.json();
     assert_eq!(list, json!({ "connections": [] }));
     for (method, path) in [
@@ -106,11 +145,15 @@ async fn credentials_show_only_to_a_key_that_may_read_them() {
     let connection = app.connect_demo().await;
     let path = format!("/connections/{connection}?provider_config_key=demo");
     let reader = key(&app, [Scope::ConnectionsRead].into_iter().collect()).await;
-    let seen = app.call_as(&reader, Method::GET, &path, &[], Value::Null).await;
+    let seen = app
+        .call_as(&reader, Method::GET, &path, &[], Value::Null)
+        .await;
     assert_eq!(seen.status, 200);
     assert_eq!(seen.json()["credentials"], json!({}));
     let forced = format!("{path}&force_refresh=true");
-    let refused = app.call_as(&reader, Method::GET, &forced, &[], Value::Null).await;
+    let refused = app
+        .call_as(&reader, Method::GET, &forced, &[], Value::Null)
+        .await;
     assert_eq!(refused.code(), "forbidden");
     assert_eq!(app.provider.control().refreshes(), 0);
 }
@@ -124,19 +167,31 @@ async fn a_session_opens_only_what_it_allows() {
     let session = app.post("/connect/sessions", body).await.json();
     let token: SecretString = session["data"]["token"].as_str().unwrap().into();
     let token_text = session["data"]["token"].as_str().unwrap();
-    let listed = app.call_as(&token, Method::GET, "/integrations", &[], Value::Null).await;
-    let keys: Vec<_> = listed.json()["data"].as_array().unwrap().iter()
-        .map(|integration| integration["unique_key"].clone()).collect();
+    let listed = app
+        .call_as(&token, Method::GET, "/integrations", &[], Value::Null)
+        .await;
+    let keys: Vec<_> = listed.json()["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|integration| integration["unique_key"].clone())
+        .collect();
     assert_eq!(keys, [json!("demo")]);
     assert_eq!(app.begin("demo", token_text).await.status, 302);
     let refused = app.begin("other", token_text).await;
     assert_eq!(refused.status, 400);
     for path in ["/connections", "/proxy/x", "/integrations/demo"] {
-        let reply = app.call_as(&token, Method::GET, path, &[], Value::Null).await;
+        let reply = app
+            .call_as(&token, Method::GET, path, &[], Value::Null)
+            .await;
         assert_eq!(reply.status, 401, "{path}");
     }
-    let ended = app.call_as(&token, Method::DELETE, "/connect/session", &[], Value::Null).await;
+    let ended = app
+        .call_as(&token, Method::DELETE, "/connect/session", &[], Value::Null)
+        .await;
     assert_eq!(ended.status, 204);
-    let after = app.call_as(&token, Method::GET, "/connect/session", &[], Value::Null).await;
+    let after = app
+        .call_as(&token, Method::GET, "/connect/session", &[], Value::Null)
+        .await;
     assert_eq!(after.code(), "unknown_connect_session_token");
 }

@@ -8,11 +8,15 @@
 
 mod access;
 mod bad_input;
+mod connections;
+mod environments;
 mod flow;
+mod integrations;
 mod logs;
 mod proxy;
 mod proxy_failures;
 mod proxy_wire;
+mod reconnect;
 mod refresh;
 mod rotate;
 mod secrets;

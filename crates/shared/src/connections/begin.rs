@@ -67,8 +67,12 @@ pub async fn oauth(
     let state: SecretString = token::random_hex::<32>()?.into();
     let redirect_uri = redirect_uri(&core.settings.public_url);
     let defaults = session.details.defaults.get(unique_key);
+    let reconnect = session.details.reconnect.as_ref();
     let connection_config = merged(
-        request.connection_config,
+        merged(
+            reconnect.map(|of| of.connection_config.clone()).unwrap_or_default(),
+            Some(&request.connection_config),
+        ),
         defaults.map(|defaults| &defaults.connection_config),
     );
     let mut authorization_params = request.authorization_params;
@@ -93,7 +97,7 @@ pub async fn oauth(
     )?;
     let details = Details {
         unique_key: unique_key.to_owned(),
-        connection_id: Uuid::new_v4().to_string(),
+        connection_id: session.details.connection_id(),
         redirect_uri,
         pkce_verifier: begun
             .pkce_verifier
@@ -140,12 +144,10 @@ fn scopes(integration: &Integration) -> Vec<String> {
         .collect()
 }
 
-/// What the backend has set holds against what the browser says.
-fn merged(
-    from_browser: Map<String, Value>,
-    set: Option<&Map<String, Value>>,
-) -> Map<String, Value> {
-    let mut config = from_browser;
-    config.extend(set.cloned().unwrap_or_default());
+/// What is on top holds against what is below: the backend against the browser,
+/// and the browser against what a connection had before.
+fn merged(below: Map<String, Value>, on_top: Option<&Map<String, Value>>) -> Map<String, Value> {
+    let mut config = below;
+    config.extend(on_top.cloned().unwrap_or_default());
     config
 }

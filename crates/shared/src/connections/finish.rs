@@ -8,10 +8,9 @@ use linkspan_auth::{Credentials, oauth2};
 use linkspan_providers::{AuthMode, Config};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 use super::live::{self, LiveKey};
-use super::{Connection, NewConnection, begin, store};
+use super::{Connection, NewConnection, begin, edit};
 use crate::connect_sessions::{self, ConnectSession};
 use crate::integrations::{self, Integration};
 use crate::logs::{Kind, Level, Operation};
@@ -109,7 +108,7 @@ pub async fn fields(
     if template.auth_mode != mode {
         return Err(Error::WrongMode(integration.provider));
     }
-    let connection_id = Uuid::new_v4().to_string();
+    let connection_id = session.details.connection_id();
     let mut operation = Operation::begin(environment, Kind::Auth, "create").about(
         unique_key,
         &integration.provider,
@@ -160,9 +159,11 @@ async fn make(
         connection_config,
         tags: session.tags.clone(),
         end_user: end_user(session),
+        webhook_url_override: session.webhook_url_override.clone(),
     };
     let mut conn = core.db.conn().await?;
-    let stored: Connection = store::upsert(&mut conn, &keys, integration, &new).await?;
+    let reconnects = session.reconnect.as_ref().map(|of| of.number);
+    let stored: Connection = edit::store(&mut conn, &keys, integration, new, reconnects).await?;
     let key = LiveKey::new(
         integration.environment_id,
         &integration.unique_key,

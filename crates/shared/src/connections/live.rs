@@ -85,6 +85,16 @@ pub async fn forget(core: &Core, key: &LiveKey) {
     core.live.invalidate(key).await;
 }
 
+/// Forgets what the cache has of every connection of an integration.
+pub fn forget_integration(core: &Core, environment: EnvironmentId, unique_key: &str) {
+    let unique_key = unique_key.to_owned();
+    let is_of_it =
+        move |key: &LiveKey, _: &_| key.environment == environment && key.integration == unique_key;
+    if core.live.invalidate_entries_if(is_of_it).is_err() {
+        core.live.invalidate_all();
+    }
+}
+
 async fn load(core: &Core, key: &LiveKey) -> Result<Live, Error> {
     let keys = core.vault.environment(key.environment).await?;
     let mut conn = core.db.conn().await?;

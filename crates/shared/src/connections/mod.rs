@@ -1,11 +1,18 @@
 //! Connections: one end user's authorisation of one integration.
 
 pub mod begin;
+mod edit;
 pub mod finish;
+mod import;
+mod list;
 pub mod live;
+pub mod metadata;
 pub mod refresh;
 pub mod sweep;
 mod store;
 
 pub use live::Live;
-pub use store::{Connection, Filter, NewConnection, delete, get, list, upsert};
+pub use edit::update;
+pub use import::import;
+pub use list::{Filter, list};
+pub use store::{Connection, NewConnection, delete, get, upsert};

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::Error;
-use crate::db::schema::{connections, integrations};
+use crate::db::schema::connections;
 use crate::db::{self};
 use crate::integrations::Integration;
 use crate::tenancy::EnvironmentId;
@@ -40,6 +40,8 @@ pub struct Connection {
     pub tags: Tags,
     /// Who connected.
     pub end_user: Option<ConnectionEndUser>,
+    /// Where webhooks about it go instead of the environment's address.
+    pub webhook_url_override: Option<String>,
     /// When a refresh last failed, unless one succeeded since.
     pub last_refresh_failure_at: Option<DateTime<Utc>>,
     /// When its credentials were last asked for.
@@ -52,25 +54,26 @@ pub struct Connection {
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = connections)]
-struct Row {
-    environment_id: EnvironmentId,
-    id: i64,
-    integration_id: Uuid,
-    connection_id: String,
-    credentials: Vec<u8>,
-    credentials_version: i64,
-    connection_config: Value,
-    metadata: Vec<u8>,
-    tags: Value,
-    end_user: Option<Value>,
-    last_refresh_failure_at: Option<DateTime<Utc>>,
-    last_fetched_at: DateTime<Utc>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+pub(super) struct Row {
+    pub(super) environment_id: EnvironmentId,
+    pub(super) id: i64,
+    pub(super) integration_id: Uuid,
+    pub(super) connection_id: String,
+    pub(super) credentials: Vec<u8>,
+    pub(super) credentials_version: i64,
+    pub(super) connection_config: Value,
+    pub(super) metadata: Vec<u8>,
+    pub(super) tags: Value,
+    pub(super) end_user: Option<Value>,
+    pub(super) last_refresh_failure_at: Option<DateTime<Utc>>,
+    pub(super) last_fetched_at: DateTime<Utc>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
+    pub(super) webhook_url_override: Option<String>,
 }
 
 impl Row {
-    fn open(self, keys: &EnvironmentKeys) -> Result<Connection, Error> {
+    pub(super) fn open(self, keys: &EnvironmentKeys) -> Result<Connection, Error> {
         let id = self.id.to_be_bytes();
         Ok(Connection {
             credentials: keys.open_json(&credentials_context(&id), &self.credentials)?,
@@ -87,15 +90,19 @@ impl Row {
             last_fetched_at: self.last_fetched_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            webhook_url_override: self.webhook_url_override,
         })
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(what: &'static str, value: Value) -> Result<T, Error> {
+pub(super) fn read<T: serde::de::DeserializeOwned>(
+    what: &'static str,
+    value: Value,
+) -> Result<T, Error> {
     serde_json::from_value(value).map_err(|source| Error::Stored { what, source })
 }
 
-fn write<T: serde::Serialize>(what: &'static str, value: &T) -> Result<Value, Error> {
+pub(super) fn write<T: serde::Serialize>(what: &'static str, value: &T) -> Result<Value, Error> {
     serde_json::to_value(value).map_err(|source| Error::Stored { what, source })
 }
 
@@ -107,7 +114,7 @@ pub(super) fn credentials_context(id: &[u8; 8]) -> Context<'_> {
     }
 }
 
-fn metadata_context(id: &[u8; 8]) -> Context<'_> {
+pub(super) fn metadata_context(id: &[u8; 8]) -> Context<'_> {
     Context {
         table: "connections",
         column: "metadata",
@@ -128,6 +135,8 @@ pub struct NewConnection {
     pub tags: Tags,
     /// Who connected.
     pub end_user: Option<ConnectionEndUser>,
+    /// Where webhooks about it go instead of the environment's address.
+    pub webhook_url_override: Option<String>,
 }
 
 /// Stores a connection. One with the same id in the integration gets the new
@@ -159,6 +168,7 @@ pub async fn upsert(
                     .as_ref()
                     .map(|user| write("end user", user))
                     .transpose()?),
+                connections::webhook_url_override.eq(&new.webhook_url_override),
                 connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
                 connections::updated_at.eq(diesel::dsl::now),
             ))
@@ -239,73 +249,11 @@ pub async fn get(
         .open(keys)
 }
 
-fn unknown(integration: &Integration, connection_id: &str) -> Error {
+pub(super) fn unknown(integration: &Integration, connection_id: &str) -> Error {
     Error::UnknownConnection {
         integration: integration.unique_key.clone(),
         connection: connection_id.to_owned(),
     }
-}
-
-/// Which connections to list.
-#[derive(Debug, Clone, Default)]
-pub struct Filter {
-    /// Only the one with this id, in any integration.
-    pub connection_id: Option<String>,
-    /// Only those of this end user.
-    pub end_user_id: Option<String>,
-    /// Only those of these integrations.
-    pub integrations: Option<Vec<String>>,
-    /// At most this many.
-    pub limit: i64,
-    /// Skip this many.
-    pub offset: i64,
-}
-
-/// Connections of an environment with their integration's key and provider,
-/// newest first.
-///
-/// # Errors
-/// When the database fails.
-pub async fn list(
-    conn: &mut db::Connection,
-    keys: &EnvironmentKeys,
-    environment: EnvironmentId,
-    filter: &Filter,
-) -> Result<Vec<(Connection, String, String)>, Error> {
-    let mut query = connections::table
-        .inner_join(
-            integrations::table.on(integrations::environment_id
-                .eq(connections::environment_id)
-                .and(integrations::id.eq(connections::integration_id))),
-        )
-        .filter(connections::environment_id.eq(environment))
-        .order(connections::id.desc())
-        .limit(filter.limit)
-        .offset(filter.offset)
-        .select((
-            Row::as_select(),
-            integrations::unique_key,
-            integrations::provider,
-        ))
-        .into_boxed();
-    if let Some(id) = &filter.connection_id {
-        query = query.filter(connections::connection_id.eq(id));
-    }
-    if let Some(id) = &filter.end_user_id {
-        query = query.filter(
-            diesel::dsl::sql::<diesel::sql_types::Bool>("connections.end_user ->> 'id' = ")
-                .bind::<diesel::sql_types::Text, _>(id),
-        );
-    }
-    if let Some(unique_keys) = &filter.integrations {
-        query = query.filter(integrations::unique_key.eq_any(unique_keys));
-    }
-    query
-        .load::<(Row, String, String)>(conn)
-        .await?
-        .into_iter()
-        .map(|(row, key, provider)| Ok((row.open(keys)?, key, provider)))
-        .collect()
 }
 
 /// Deletes a connection.

@@ -17,6 +17,7 @@ diesel::table! {
         is_production -> Bool,
         public_key -> Uuid,
         created_at -> Timestamptz,
+        number -> Int8,
     }
 }
 
@@ -29,6 +30,16 @@ diesel::table! {
         scopes -> Array<Text>,
         created_at -> Timestamptz,
         deleted_at -> Nullable<Timestamptz>,
+        number -> Int8,
+    }
+}
+
+diesel::table! {
+    webhook_signing_keys (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        key -> Bytea,
+        created_at -> Timestamptz,
     }
 }
 
@@ -84,6 +95,7 @@ diesel::table! {
         last_fetched_at -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        webhook_url_override -> Nullable<Text>,
     }
 }
 

@@ -2,10 +2,12 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use linkspan_api::environments::CreateEnvironment;
 use uuid::Uuid;
 
 use super::EnvironmentId;
+use crate::Core;
 use crate::db::schema::environments;
 use crate::db::{Connection, Error};
 
@@ -25,6 +27,8 @@ pub struct Environment {
     pub public_key: Uuid,
     /// When it was created.
     pub created_at: DateTime<Utc>,
+    /// What the API names it by.
+    pub number: i64,
 }
 
 /// A new environment.
@@ -95,4 +99,94 @@ impl Environment {
             .await
             .optional()?)
     }
+}
+
+/// The environment that every account keeps.
+const KEPT: &str = "prod";
+/// Longest name, in characters (the contract's limit).
+const LONGEST_NAME: usize = 255;
+
+/// Creates an environment, with a data key and without an API key.
+///
+/// # Errors
+/// [`crate::Error::Invalid`] for a name that cannot be, and
+/// [`crate::Error::Conflict`] for one that the account has already.
+pub async fn create(
+    core: &Core,
+    account_id: Uuid,
+    request: &CreateEnvironment,
+) -> Result<Environment, crate::Error> {
+    let name = request.name.as_str();
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c);
+    if name.is_empty() || name.len() > LONGEST_NAME || !name.chars().all(is_allowed) {
+        let message = "must be 1 to 255 of a-z, 0-9, _ and -";
+        return Err(crate::Error::invalid_body(
+            "invalid_string",
+            message,
+            &["name"],
+        ));
+    }
+    let new = NewEnvironment {
+        id: EnvironmentId(Uuid::now_v7()),
+        account_id,
+        name,
+        is_production: request.is_production,
+        public_key: Uuid::new_v4(),
+    };
+    let mut conn = core.db.conn().await?;
+    conn.transaction(async |conn| {
+        let created =
+            new.insert(conn)
+                .await
+                .map_err(|error| match error.is_unique_violation() {
+                    true => crate::Error::Conflict("an environment"),
+                    false => error.into(),
+                })?;
+        core.vault.create(conn, created.id).await?;
+        Ok(created)
+    })
+    .await
+}
+
+/// The environment of a number, if it is the account's.
+///
+/// # Errors
+/// [`crate::Error::UnknownEnvironment`].
+pub(super) async fn of_account(
+    conn: &mut Connection,
+    account_id: Uuid,
+    number: i64,
+) -> Result<Environment, crate::Error> {
+    environments::table
+        .filter(environments::account_id.eq(account_id))
+        .filter(environments::number.eq(number))
+        .select(Environment::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or(crate::Error::UnknownEnvironment(number))
+}
+
+/// Deletes an environment with all that is in it: its API keys, integrations
+/// and connections, and the data key without which no backup of them opens.
+///
+/// # Errors
+/// [`crate::Error::UnknownEnvironment`], and
+/// [`crate::Error::ProductionEnvironment`] for `prod`.
+pub async fn delete(core: &Core, account_id: Uuid, number: i64) -> Result<(), crate::Error> {
+    let mut conn = core.db.conn().await?;
+    conn.transaction(async |conn| {
+        let environment = of_account(conn, account_id, number).await?;
+        if environment.name == KEPT {
+            return Err(crate::Error::ProductionEnvironment);
+        }
+        diesel::delete(environments::table.find(environment.id))
+            .execute(conn)
+            .await?;
+        Ok(())
+    })
+    .await?;
+    core.forget_callers();
+    Ok(())
 }

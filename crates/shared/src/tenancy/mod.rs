@@ -11,6 +11,7 @@ use uuid::Uuid;
 pub mod api_keys;
 pub mod bootstrap;
 pub mod environments;
+pub mod signing_keys;
 
 /// Identifies an environment. Every tenant query takes one.
 #[derive(

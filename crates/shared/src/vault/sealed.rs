@@ -48,6 +48,11 @@ pub const SEALED: &[SealedColumn] = &[
         column: "details",
         row: RowId::Uuid,
     },
+    SealedColumn {
+        table: "webhook_signing_keys",
+        column: "key",
+        row: RowId::Uuid,
+    },
 ];
 
 impl RowId {

@@ -1,0 +1,175 @@
+//! How much a request may say of a connection: labels, end users, addresses
+//! and metadata.
+
+use linkspan_api::connect::{EndUser, Tags};
+use linkspan_api::connections::Object;
+use url::Url;
+
+use crate::Error;
+
+/// Most labels of a connection or an end user (the contract's limit).
+const MOST_TAGS: usize = 10;
+/// Longest name of a label, in characters.
+const LONGEST_TAG_NAME: usize = 64;
+/// Longest value of a connection's label, in characters (the contract's limit).
+const LONGEST_TAG: usize = 255;
+/// Longest text about an end user, in characters.
+const LONGEST_TEXT: usize = 255;
+/// Largest metadata, in bytes of JSON: it is opened with each use of the
+/// connection.
+const LARGEST_METADATA: usize = 1024 * 1024;
+
+/// Checks labels and gives them as they are stored: their names in lower case,
+/// which is how the published clients ask for them.
+///
+/// # Errors
+/// [`Error::Invalid`] at the path.
+pub fn tags(tags: Tags, path: &[&str]) -> Result<Tags, Error> {
+    if tags.len() > MOST_TAGS {
+        let message = format!("must have at most {MOST_TAGS} entries");
+        return Err(Error::invalid_body("too_big", message, path));
+    }
+    let mut checked = Tags::new();
+    for (name, value) in tags {
+        let at = [path, &[name.as_str()]].concat();
+        text(&name, 1, LONGEST_TAG_NAME, &at)?;
+        text(&value, 0, LONGEST_TAG, &at)?;
+        let lower = name.to_lowercase();
+        if checked.insert(lower, value).is_some() {
+            let message = "another label differs from this one only in upper and lower case";
+            return Err(Error::invalid_body("custom", message, &at));
+        }
+    }
+    Ok(checked)
+}
+
+/// Checks an end user, `end_user` of a body.
+///
+/// # Errors
+/// [`Error::Invalid`] at the path.
+pub fn end_user(user: EndUser) -> Result<EndUser, Error> {
+    text(&user.id, 1, LONGEST_TEXT, &["end_user", "id"])?;
+    let email = user.email.as_deref().unwrap_or_default();
+    text(email, 0, LONGEST_TEXT, &["end_user", "email"])?;
+    let name = user.display_name.as_deref().unwrap_or_default();
+    text(name, 0, LONGEST_TEXT, &["end_user", "display_name"])?;
+    Ok(EndUser {
+        tags: tags(user.tags, &["end_user", "tags"])?,
+        ..user
+    })
+}
+
+fn text(value: &str, least: usize, most: usize, path: &[&str]) -> Result<(), Error> {
+    let length = value.chars().count();
+    if length < least || length > most || value.chars().any(char::is_control) {
+        let message = format!("must be {least} to {most} characters, without control characters");
+        return Err(Error::invalid_body("invalid_string", message, path));
+    }
+    Ok(())
+}
+
+/// Checks the id that a product gives to a connection: it stands in URLs and
+/// headers.
+///
+/// # Errors
+/// [`Error::Invalid`] at `connection_id`.
+pub fn connection_id(id: &str) -> Result<(), Error> {
+    let is_allowed = |c: char| c.is_ascii_graphic() || c == ' ';
+    if id.is_empty() || id.len() > LONGEST_TEXT || !id.chars().all(is_allowed) || id.trim() != id {
+        let message = "must be 1 to 255 printable ASCII characters, no space at either end";
+        return Err(Error::invalid_body(
+            "invalid_string",
+            message,
+            &["connection_id"],
+        ));
+    }
+    Ok(())
+}
+
+/// Checks an address that webhooks go to, `webhook_url_override` of a body.
+///
+/// # Errors
+/// [`Error::Invalid`] at `webhook_url_override`.
+pub fn webhook_url(url: Option<&str>) -> Result<(), Error> {
+    let is_good = |text: &str| {
+        text.len() <= 2048
+            && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
+    };
+    match url {
+        Some(url) if !is_good(url) => {
+            let message = "must be an http or https URL of at most 2048 bytes";
+            let path = ["webhook_url_override"];
+            Err(Error::invalid_body("invalid_string", message, &path))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Checks what is to be stored as metadata.
+///
+/// # Errors
+/// [`Error::Invalid`] at `metadata`.
+pub fn metadata(metadata: &Object) -> Result<(), Error> {
+    let size = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
+    if size > LARGEST_METADATA {
+        let message = format!("must be at most {LARGEST_METADATA} bytes of JSON");
+        return Err(Error::invalid_body("too_big", message, &["metadata"]));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(pairs: &[(&str, &str)]) -> Tags {
+        let pairs = pairs.iter();
+        pairs
+            .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+            .collect()
+    }
+
+    fn path_of(error: &Error) -> Vec<String> {
+        error.fields()[0].path.clone()
+    }
+
+    #[test]
+    fn labels_are_lower_case_and_few() {
+        let checked = tags(map(&[("Team", "Blue")]), &["tags"]).unwrap();
+        assert_eq!(checked, map(&[("team", "Blue")]));
+        let long = "x".repeat(256);
+        let name = "x".repeat(65);
+        for (wrong, path) in [
+            (map(&[("a", &long)]), vec!["tags", "a"]),
+            (map(&[(&name, "a")]), vec!["tags", &name]),
+            (map(&[("", "a")]), vec!["tags", ""]),
+            (map(&[("a", "b\0c")]), vec!["tags", "a"]),
+            (map(&[("A", "1"), ("a", "2")]), vec!["tags", "a"]),
+        ] {
+            assert_eq!(path_of(&tags(wrong, &["tags"]).unwrap_err()), path);
+        }
+        let many: Tags = (0..11).map(|n| (n.to_string(), String::new())).collect();
+        assert_eq!(path_of(&tags(many, &["tags"]).unwrap_err()), ["tags"]);
+    }
+
+    #[test]
+    fn ids_and_addresses_are_what_they_can_be() {
+        for good in ["a", "user-1", "a b", "x@y.z/1?2"] {
+            assert!(connection_id(good).is_ok(), "{good}");
+        }
+        for wrong in ["", " a", "a ", "a\nb", "\u{e9}", &"x".repeat(256)] {
+            assert!(connection_id(wrong).is_err(), "{wrong}");
+        }
+        assert!(webhook_url(Some("https://example.com/hook")).is_ok());
+        for wrong in ["", "ftp://example.com", "example.com"] {
+            assert!(webhook_url(Some(wrong)).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn metadata_has_an_end() {
+        let of = |size| Object::from_iter([("a".to_owned(), "x".repeat(size).into())]);
+        assert!(metadata(&of(LARGEST_METADATA - 8)).is_ok());
+        assert!(metadata(&of(LARGEST_METADATA - 7)).is_err());
+    }
+}

@@ -1,0 +1,1 @@
+SELECT 1; -- A constraint cannot be made invalid again.

@@ -1,0 +1,4 @@
+ALTER TABLE api_keys VALIDATE CONSTRAINT api_keys_environment_id_fkey;
+ALTER TABLE data_keys VALIDATE CONSTRAINT data_keys_environment_id_fkey;
+ALTER TABLE connect_sessions VALIDATE CONSTRAINT connect_sessions_environment_id_fkey;
+ALTER TABLE integrations VALIDATE CONSTRAINT integrations_environment_id_fkey;
