@@ -59,6 +59,24 @@ scopes! {
     AccountApiKeysCreate = "account:environments:api_keys:create";
     AccountApiKeysDelete = "account:environments:api_keys:delete";
     LogsRead = "environment:logs:read";
+    // Routes that these open come later; keys made today have them already.
+    Deploy = "environment:deploy";
+    RecordsRead = "environment:records:read";
+    RecordsWrite = "environment:records:write";
+    SyncsRead = "environment:syncs:read";
+    SyncsUpdate = "environment:syncs:update";
+    SyncsExecute = "environment:syncs:execute";
+    SyncVariantsCreate = "environment:syncs:variant:create";
+    SyncVariantsDelete = "environment:syncs:variant:delete";
+    FunctionsList = "environment:functions:list";
+    FunctionsRead = "environment:functions:read";
+    FunctionsDelete = "environment:functions:delete";
+    FunctionsCompile = "environment:functions:compile";
+    FunctionsDryrun = "environment:functions:dryrun";
+    FunctionsInvoke = "environment:functions:invocations";
+    IntegrationsListFunctions = "environment:integrations:list_functions";
+    ActionsExecute = "environment:actions:execute";
+    Mcp = "environment:mcp";
 }
 
 /// A set of scopes. Unknown names in storage grant nothing.

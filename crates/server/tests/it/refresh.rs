@@ -9,8 +9,6 @@ use linkspan_simulator::Fault;
 use linkspan_testkit::TestApp;
 use serde_json::Value;
 
-/// Makes every stored token one that expired a moment ago, as the database
-/// and every cache see it, by letting the provider give out short lives.
 async fn force(app: &TestApp, connection: &str) -> linkspan_testkit::Reply {
     let path = format!("/connections/{connection}?provider_config_key=demo&force_refresh=true");
     app.get(&path).await
@@ -109,4 +107,30 @@ async fn a_caller_that_hangs_up_does_not_lose_the_token() {
     let forced = force(&app, &connection).await;
     assert_eq!(forced.status, 200, "the refresh token that was stored is good: {forced:?}");
     assert_ne!(tokens(&forced), before);
+}
+
+/// The connection is replaced while a refresh of its old credentials is under
+/// way: what the provider gives then belongs to nobody any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refresh_does_not_overwrite_newer_credentials() {
+    let app = TestApp::start().await;
+    let connection = app.connect_demo().await;
+    let path = format!("/connections/{connection}?provider_config_key=demo");
+    let before = tokens(&app.get(&path).await);
+    let slow = Fault::SlowToken(Duration::from_millis(500));
+    app.provider.control().fail_next(slow);
+    let control = app.provider.control();
+    let replace = async {
+        control.wait_until(|control| control.pending_faults() == 0).await;
+        let mut conn = app.core.db.conn().await.unwrap();
+        diesel::update(connections::table)
+            .set(connections::credentials_version.eq(connections::credentials_version + 1))
+            .execute(&mut conn)
+            .await
+            .unwrap();
+    };
+    let (reply, ()) = tokio::join!(force(&app, &connection), replace);
+    assert_eq!(control.refreshes(), 1);
+    assert_eq!(tokens(&reply), before, "what is stored holds");
+    assert_eq!(tokens(&app.get(&path).await), before);
 }
