@@ -52,7 +52,9 @@ error_codes! {
     InvalidConnection = "invalid_connection", 400, "The connection does not fit the request.";
     InvalidCredentials = "invalid_credentials", 400, "The connection's credentials no longer work; its owner must reconnect.";
     InvalidHeaders = "invalid_headers", 400, "A header of the request is missing or malformed.";
+    InvalidHmac = "invalid_hmac", 400, "The HMAC beside the public key does not fit this integration and connection.";
     InvalidJson = "invalid_json", 400, "The request's body is not JSON.";
+    InvalidPublicKey = "invalid_public_key", 401, "No environment has this public key.";
     InvalidQueryParams = "invalid_query_params", 400, "A query parameter is missing, unknown or malformed.";
     InvalidSecretKeyFormat = "invalid_secret_key_format", 401, "An API key is a UUID.";
     InvalidUriParams = "invalid_uri_params", 400, "A part of the path is malformed.";
@@ -61,6 +63,7 @@ error_codes! {
     MissingAuthHeader = "missing_auth_header", 401, "The request has no Authorization header.";
     MissingClientId = "missing_client_id", 400, "The integration has no OAuth client id yet.";
     MissingConnectionConfig = "missing_connection_config", 400, "The provider's address needs a configuration value that this connection lacks.";
+    MissingHmac = "missing_hmac", 400, "The call needs an HMAC beside the public key: the environment requires it, or the connection is there already.";
     NotFound = "not_found", 404, "There is nothing at this address.";
     PayloadTooLarge = "payload_too_large", 413, "The request's body is larger than this server takes.";
     ProxyRedirectToDeniedHost = "proxy_redirect_to_denied_host", 400, "The API redirected to an address that this server may not call.";

@@ -55,6 +55,10 @@ pub enum PopupError {
     UrlParamErr,
     /// The connect session or public key is not valid here.
     AccountOrEnvironmentRetrievalErr,
+    /// The call needs an HMAC beside the public key.
+    MissingHmac,
+    /// The HMAC beside the public key is wrong.
+    InvalidHmac,
     /// Anything else; the server's log has the cause.
     UnknownErr,
 }
@@ -73,6 +77,8 @@ impl PopupError {
             Self::UnknownConfigKey => "unknown_config_key",
             Self::UrlParamErr => "url_param_err",
             Self::AccountOrEnvironmentRetrievalErr => "account_or_environment_retrieval_err",
+            Self::MissingHmac => "missing_hmac",
+            Self::InvalidHmac => "invalid_hmac",
             Self::UnknownErr => "unknown_err",
         }
     }

@@ -24,9 +24,9 @@ impl State {
     #[must_use]
     pub fn new(core: Core, proxy: Proxy, websockets_path: String) -> Self {
         Self {
+            channels: Channels::new(core.db.clone()),
             core,
             proxy,
-            channels: Channels::default(),
             websockets_path,
         }
     }

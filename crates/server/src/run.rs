@@ -48,7 +48,7 @@ impl Stopper {
     /// Stops listening, lets the requests under way finish, and closes the
     /// websockets, whose pages open new ones elsewhere.
     pub async fn stop(&self) {
-        self.state.channels.close_all();
+        self.state.channels.close_all().await;
         self.server.stop(true).await;
     }
 }

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::db::Connection;
 use crate::db::schema::connect_sessions;
+use crate::public_key::Named;
 use crate::tenancy::EnvironmentId;
 use crate::vault::{Context, EnvironmentKeys, Vault};
 use crate::{Core, Error, connections, integrations, limits, token};
@@ -50,6 +51,9 @@ pub struct Details {
     /// The connection that gets new credentials, instead of a new one.
     #[serde(default)]
     pub reconnect: Option<Reconnect>,
+    /// The connection that a browser with a public key named itself.
+    #[serde(default)]
+    pub named: Option<Named>,
 }
 
 /// A connection that a session gives new credentials.
@@ -67,10 +71,16 @@ impl Details {
     /// The id of the connection that this session makes now.
     #[must_use]
     pub fn connection_id(&self) -> String {
-        match &self.reconnect {
-            Some(reconnect) => reconnect.connection_id.clone(),
-            None => Uuid::new_v4().to_string(),
-        }
+        let reconnected = self.reconnect.as_ref().map(|of| of.connection_id.clone());
+        let named = || self.named.as_ref().and_then(|named| named.connection_id.clone());
+        reconnected
+            .or_else(named)
+            .unwrap_or_else(|| Uuid::new_v4().to_string())
+    }
+
+    /// Whether a connection of the same id gives way to the new one.
+    pub(crate) fn may_replace(&self) -> bool {
+        self.named.as_ref().is_none_or(|named| named.may_replace)
     }
 }
 
@@ -142,6 +152,7 @@ pub async fn open(
         overrides: request.overrides,
         webhook_url_override: request.webhook_url_override,
         reconnect: None,
+        named: None,
     };
     limits::webhook_url(details.webhook_url_override.as_deref())?;
     let keys = core.vault.environment(environment).await?;
@@ -188,6 +199,7 @@ pub async fn reopen(
             connection_id: connection.connection_id,
             connection_config: connection.connection_config,
         }),
+        named: None,
     };
     limits::webhook_url(details.webhook_url_override.as_deref())?;
     check_integrations(&mut conn, environment, None, &details).await?;

@@ -74,6 +74,25 @@ pub enum Error {
     /// This server has no OAuth client of its own for the provider.
     #[error("this server has no OAuth client of its own for provider '{0}'")]
     NoSharedClient(String),
+    /// No environment has this public key.
+    #[error("no environment has this public key")]
+    InvalidPublicKey,
+    /// The environment takes a public key only with an HMAC.
+    #[error("this environment takes a public key only with an HMAC beside it")]
+    MissingHmac,
+    /// The HMAC is not the one of this integration and connection.
+    #[error("the HMAC does not fit this integration and connection")]
+    InvalidHmac,
+    /// A public key alone cannot replace a connection.
+    #[error(
+        "integration '{integration}' has a connection '{connection}' already: replacing it takes an HMAC or a connect session"
+    )]
+    ReplaceNeedsHmac {
+        /// The integration's key.
+        integration: String,
+        /// The connection's id.
+        connection: String,
+    },
     /// The system has no random bytes to give.
     #[error(transparent)]
     Random(#[from] crate::token::NoRandomness),
@@ -107,6 +126,9 @@ impl Error {
             Self::UnknownApiKey(_) => ErrorCode::NotFound,
             Self::ProductionEnvironment => ErrorCode::CannotDeleteProdEnvironment,
             Self::NoSharedClient(_) => ErrorCode::SharedCredentialsProviderNotFound,
+            Self::InvalidPublicKey => ErrorCode::InvalidPublicKey,
+            Self::MissingHmac | Self::ReplaceNeedsHmac { .. } => ErrorCode::MissingHmac,
+            Self::InvalidHmac => ErrorCode::InvalidHmac,
             Self::RefreshFailed(_) => ErrorCode::InvalidCredentials,
             Self::RefreshBackoff => ErrorCode::ConnectionRefreshBackoff,
         }

@@ -15,6 +15,8 @@ pub mod limits;
 pub mod logs;
 pub mod oauth_flows;
 mod outbound;
+pub mod popup_channels;
+pub mod public_key;
 pub mod tenancy;
 pub mod token;
 pub mod vault;

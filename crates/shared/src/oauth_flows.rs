@@ -30,6 +30,9 @@ pub struct Details {
     pub pkce_verifier: Option<String>,
     /// The websocket that waits for the result.
     pub ws_client_id: Option<String>,
+    /// The origin of the page that waits there, if its browser named it.
+    #[serde(default)]
+    pub origin: Option<String>,
     /// Values of the template's `connection_config` fields.
     pub connection_config: serde_json::Map<String, serde_json::Value>,
     /// What the connect session was created with.
@@ -95,19 +98,18 @@ pub async fn take(
     state: &SecretString,
 ) -> Result<Option<Flow>, Error> {
     type Row = (EnvironmentId, Uuid, Uuid, Vec<u8>, DateTime<Utc>);
-    let row: Option<Row> =
-        diesel::delete(oauth_flows::table)
-            .filter(oauth_flows::state_hash.eq(token::hash(state.expose_secret())))
-            .returning((
-                oauth_flows::environment_id,
-                oauth_flows::id,
-                oauth_flows::integration_id,
-                oauth_flows::details,
-                oauth_flows::expires_at,
-            ))
-            .get_result(conn)
-            .await
-            .optional()?;
+    let row: Option<Row> = diesel::delete(oauth_flows::table)
+        .filter(oauth_flows::state_hash.eq(token::hash(state.expose_secret())))
+        .returning((
+            oauth_flows::environment_id,
+            oauth_flows::id,
+            oauth_flows::integration_id,
+            oauth_flows::details,
+            oauth_flows::expires_at,
+        ))
+        .get_result(conn)
+        .await
+        .optional()?;
     let Some((environment_id, id, integration_id, details, expires_at)) = row else {
         return Ok(None);
     };

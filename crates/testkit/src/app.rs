@@ -33,10 +33,30 @@ pub struct TestApp {
     pub dev: FirstKey,
     /// The environment `prod` and its key.
     pub prod: FirstKey,
+    config: Config,
     base_url: String,
     stopper: Stopper,
     log_writer: WriterTask,
     client: net::Client,
+}
+
+/// One more server on the database of a [`TestApp`]: it shares nothing else
+/// with the first, as if it were another process.
+pub struct AnotherServer {
+    /// Its address, without a slash at the end.
+    pub base_url: String,
+    core: Core,
+    stopper: Stopper,
+    log_writer: WriterTask,
+}
+
+impl AnotherServer {
+    /// Stops it and waits until every operation is logged.
+    pub async fn stop(self) {
+        self.stopper.stop().await;
+        drop((self.core, self.stopper));
+        self.log_writer.finish().await;
+    }
 }
 
 /// An answer of the server.
@@ -115,11 +135,32 @@ impl TestApp {
             provider,
             dev,
             prod,
+            config,
             base_url,
             stopper,
             log_writer,
             client,
         })
+    }
+
+    /// Starts one more server on the same database, with the same settings.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn another_server(&self) -> AnotherServer {
+        let started = async {
+            let (core, log_writer) = assemble(&self.config).await?;
+            let (base_url, stopper) = serve(&self.config, core.clone())?;
+            anyhow::Ok(AnotherServer {
+                base_url,
+                core,
+                stopper,
+                log_writer,
+            })
+        };
+        started
+            .await
+            .unwrap_or_else(|error| panic!("another server did not start: {error:#}"))
     }
 
     /// The address of a path on the server.
@@ -246,17 +287,32 @@ impl TestApp {
 
     /// The first stop of a flow.
     pub async fn begin(&self, unique_key: &str, session_token: &str) -> Reply {
+        self.begin_at(&self.base_url, unique_key, session_token).await
+    }
+
+    /// The first stop of a flow, at one of several servers.
+    pub async fn begin_at(&self, server: &str, unique_key: &str, session_token: &str) -> Reply {
         let path = format!("/oauth/connect/{unique_key}?connect_session_token={session_token}");
-        let request = Request::get(self.url(&path)).body(bytes::Bytes::new());
+        let request = Request::get(format!("{server}{path}")).body(bytes::Bytes::new());
         self.send(request.expect("a request")).await
     }
 
     /// The last stop of a flow: the provider's redirect, followed to this
     /// server whatever its public URL.
     pub async fn come_back(&self, location: &str, cookie: Option<&str>) -> Reply {
+        self.come_back_to(&self.base_url, location, cookie).await
+    }
+
+    /// The last stop of a flow, at one of several servers.
+    pub async fn come_back_to(
+        &self,
+        server: &str,
+        location: &str,
+        cookie: Option<&str>,
+    ) -> Reply {
         let location: url::Url = location.parse().expect("a URL");
         let path = format!("{}?{}", location.path(), location.query().unwrap_or_default());
-        let mut request = Request::get(self.url(&path));
+        let mut request = Request::get(format!("{server}{path}"));
         if let Some(cookie) = cookie {
             let pair = cookie.split(';').next().unwrap_or_default();
             request = request.header(header::COOKIE, pair);

@@ -11,5 +11,5 @@
 mod app;
 mod database;
 
-pub use app::{Reply, TestApp};
+pub use app::{AnotherServer, Reply, TestApp};
 pub use database::TestDatabase;

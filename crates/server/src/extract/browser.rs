@@ -1,4 +1,4 @@
-//! Calls of an end user's browser, by connect session.
+//! Calls of an end user's browser, by connect session or public key.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -7,8 +7,10 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use linkspan_api::ErrorCode;
 use linkspan_shared::connect_sessions::{self, ConnectSession};
+use linkspan_shared::public_key::{self, Shown};
 use secrecy::{ExposeSecret, SecretString};
 
+use super::Query;
 use super::caller::{bearer, state};
 use crate::app::State;
 use crate::error::Failure;
@@ -16,9 +18,33 @@ use crate::error::Failure;
 /// A connect session named by the Authorization header.
 pub(crate) struct Session(pub(crate) ConnectSession);
 
-/// A connect session named by the query's `connect_session_token`: what the
-/// popup and the frontend SDK send, which cannot set headers on a navigation.
+/// What a browser may do, by the query's `connect_session_token`, or by its
+/// `public_key` (with `hmac` and `connection_id`): what the popup and the
+/// frontend SDK send, which cannot set headers on a navigation. A public key is
+/// for the integration that the path names, and no other.
 pub(crate) struct Browser(pub(crate) ConnectSession);
+
+impl Browser {
+    /// Takes the parameters that this extractor has read. A session's
+    /// connection is named by the server, so beside its token a
+    /// `connection_id` is left, to be refused.
+    pub(crate) fn take(query: &mut Query) {
+        if query.take("connect_session_token").is_none() {
+            shown(query);
+        }
+    }
+}
+
+/// The parameters of the public key flow.
+fn shown(query: &mut Query) -> Option<Shown> {
+    let hmac = query.take("hmac");
+    let connection_id = query.take("connection_id");
+    Some(Shown {
+        public_key: query.take("public_key")?,
+        hmac,
+        connection_id,
+    })
+}
 
 type Extracting<T> = Pin<Box<dyn Future<Output = Result<T, Failure>>>>;
 
@@ -41,17 +67,50 @@ impl FromRequest for Browser {
     type Future = Extracting<Self>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let token = url::form_urlencoded::parse(request.query_string().as_bytes())
-            .find(|(name, _)| name == "connect_session_token")
-            .map(|(_, token)| SecretString::from(token.into_owned()));
+        let mut query = Query::of(request);
+        let token = query.take("connect_session_token").map(SecretString::from);
+        let shown = shown(&mut query);
+        let unique_key = request
+            .match_info()
+            .get("unique_key")
+            .unwrap_or_default()
+            .to_owned();
         let state = state(request);
         Box::pin(async move {
-            let token = token.ok_or_else(|| {
-                Failure::query("invalid_type", "Required", "connect_session_token")
-            })?;
             let state = state?;
-            find(&state, &token).await.map(Self)
+            match (token, shown) {
+                (Some(token), _) => find(&state, &token).await.map(Self),
+                (None, Some(shown)) => {
+                    check_id(shown.connection_id.as_deref())?;
+                    Ok(Self(
+                        public_key::admit(&state.core, shown, &unique_key).await?,
+                    ))
+                }
+                (None, None) => Err(Failure::query(
+                    "invalid_type",
+                    "Required",
+                    "connect_session_token",
+                )),
+            }
         })
+    }
+}
+
+/// Longest id of a connection, in characters.
+const LONGEST_ID: usize = 255;
+
+/// Refuses a connection's id that could not be stored or shown.
+fn check_id(connection_id: Option<&str>) -> Result<(), Failure> {
+    match connection_id {
+        Some(id) if id.is_empty() || id.chars().any(char::is_control) => {
+            let message = "must be printable text that is not empty";
+            Err(Failure::query("invalid_string", message, "connection_id"))
+        }
+        Some(id) if id.chars().count() > LONGEST_ID => {
+            let message = format!("must have at most {LONGEST_ID} characters");
+            Err(Failure::query("too_big", message, "connection_id"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 //! one; what varies is put in escaped.
 
 use actix_web::HttpResponse;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use linkspan_api::popup::PopupError;
 use url::Url;
 
@@ -63,13 +63,23 @@ pub(crate) fn front(public_url: &Url) -> HttpResponse {
 }
 
 /// Where `connect_link` leads. The session's token is in the fragment, which
-/// no server and no log sees; the script reads it.
+/// no server and no log sees; the script reads it. A page that opens this one
+/// loses hold of it, and the popups that this one opens stay in its hand.
 pub(crate) fn connect() -> HttpResponse {
     let main = include_str!("connect.html");
-    html(
+    let mut response = html(
         actix_web::http::StatusCode::OK,
         page("Connect an account", main),
-    )
+    );
+    opener_policy(&mut response, "same-origin-allow-popups");
+    response
+}
+
+fn opener_policy(response: &mut HttpResponse, policy: &'static str) {
+    response.headers_mut().insert(
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static(policy),
+    );
 }
 
 pub(crate) fn connect_script() -> HttpResponse {
@@ -112,7 +122,12 @@ pub(crate) fn callback(outcome: &Outcome, origin: Option<&str>) -> HttpResponse 
         .replace("{{kind}}", kind)
         .replace("{{origin}}", &escape(origin.unwrap_or_default()))
         .replace("{{reason}}", &escape(reason));
-    html(status, page("Authorization callback", &main))
+    let mut response = html(status, page("Authorization callback", &main));
+    // Any other policy would cut the popup off from the page that opened it,
+    // which is on another origin. Said aloud, so that a proxy in front that
+    // adds a policy to answers without one leaves this one alone.
+    opener_policy(&mut response, "unsafe-none");
+    response
 }
 
 /// A square with a name's initial; its colour depends on the slug alone.

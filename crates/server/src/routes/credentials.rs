@@ -33,7 +33,7 @@ async fn api_key(
 ) -> Result<HttpResponse, Failure> {
     let body: ApiKey = body.json().await?;
     let mut query = Query::of(&request);
-    query.take("connect_session_token");
+    Browser::take(&mut query);
     let connection_config = connection_config(&mut query);
     query.end()?;
     let fields = BTreeMap::from([("apiKey".to_owned(), body.api_key)]);

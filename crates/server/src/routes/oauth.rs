@@ -35,18 +35,13 @@ async fn connect(
 ) -> HttpResponse {
     let mut query = Query::of(&request);
     let ws_client_id = query.take("ws_client_id");
-    let channel = Channel {
-        ws_client_id: ws_client_id.clone(),
-        unique_key: unique_key.clone(),
+    let channel = match bind(&state, ws_client_id, &unique_key).await {
+        Ok(channel) => channel,
+        Err(reason) => {
+            return pages::callback(&Outcome::failure(PopupError::UnknownErr, &reason), None);
+        }
     };
-    if let Some(id) = &ws_client_id
-        && state.channels.bind(id).is_err()
-    {
-        let reason = "This window's result channel is unknown or was used before. \
-                      Close the window and start again.";
-        return pages::callback(&Outcome::failure(PopupError::UnknownErr, reason), None);
-    }
-    match off(&state, browser, &unique_key, query, ws_client_id).await {
+    match off(&state, browser, &unique_key, query, &channel).await {
         Ok(begun) => {
             let mut response = HttpResponse::Found();
             response
@@ -54,8 +49,34 @@ async fn connect(
                 .cookie(flow_cookie(&state, &begun.flow_id.to_string()));
             response.finish()
         }
-        Err(failure) => channel.fail(&state, "", popup_error(&failure), failure.message()),
+        Err(failure) => {
+            let kind = popup_error(&failure);
+            channel.fail(&state, "", kind, failure.message()).await
+        }
     }
+}
+
+/// Makes a page's channel this flow's own, or says why it cannot be.
+async fn bind(
+    state: &State,
+    ws_client_id: Option<String>,
+    unique_key: &str,
+) -> Result<Channel, String> {
+    let mut channel = Channel {
+        ws_client_id,
+        origin: None,
+        unique_key: unique_key.to_owned(),
+    };
+    if let Some(id) = &channel.ws_client_id {
+        let bound = state.channels.bind(id).await;
+        let bound = bound.map_err(|error| Failure::from(error).message().to_owned())?;
+        let bound = bound.ok_or(
+            "This window's result channel is unknown or was used before. \
+             Close the window and start again.",
+        )?;
+        channel.origin = bound.origin;
+    }
+    Ok(channel)
 }
 
 async fn off(
@@ -63,12 +84,13 @@ async fn off(
     browser: Result<Browser, Failure>,
     unique_key: &str,
     mut query: Query,
-    ws_client_id: Option<String>,
+    channel: &Channel,
 ) -> Result<begin::Begun, Failure> {
     let Browser(session) = browser?;
-    query.take("connect_session_token");
+    Browser::take(&mut query);
     let request = begin::Request {
-        ws_client_id,
+        ws_client_id: channel.ws_client_id.clone(),
+        origin: channel.origin.clone(),
         authorization_params: query.take_map("authorization_params").into_iter().collect(),
         connection_config: connection_config(&mut query),
     };
@@ -93,9 +115,17 @@ fn cookie_name(flow_id: &str) -> String {
     format!("oauth2-{flow_id}")
 }
 
+/// What providers call the state when they give it back.
+const STATE_PARAMS: [&str; 3] = ["state", "payload", "customField"];
+
+/// A parameter that is there and not empty.
+fn given(query: &mut Query, name: &str) -> Option<String> {
+    query.take(name).filter(|value| !value.is_empty())
+}
+
 async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let mut query = Query::of(&request);
-    let Some(token) = query.take("state").filter(|token| !token.is_empty()) else {
+    let Some(token) = STATE_PARAMS.iter().find_map(|name| given(&mut query, name)) else {
         return lost("The provider came back without the state that it was sent.");
     };
     match take(&state, &SecretString::from(token)).await {
@@ -120,32 +150,49 @@ async fn take(state: &State, token: &SecretString) -> Result<Option<Flow>, Failu
 async fn back(state: &State, request: &HttpRequest, mut query: Query, flow: Flow) -> HttpResponse {
     let channel = Channel {
         ws_client_id: flow.details.ws_client_id.clone(),
+        origin: flow.details.origin.clone(),
         unique_key: flow.details.unique_key.clone(),
     };
     let connection_id = &flow.details.connection_id;
     if request.cookie(&cookie_name(&flow.id.to_string())).is_none() {
         let reason = "This authorisation was started in another browser, \
                       or this one does not keep cookies.";
-        return channel.fail(state, connection_id, PopupError::StateCookieErr, reason);
+        let kind = PopupError::StateCookieErr;
+        return channel.fail(state, connection_id, kind, reason).await;
     }
-    let Some(code) = query.take("code").filter(|code| !code.is_empty()) else {
+    let Some(code) = given(&mut query, "code") else {
         let reason = refusal(&mut query);
-        return channel.fail(state, connection_id, PopupError::CallbackErr, &reason);
+        let kind = PopupError::CallbackErr;
+        return channel.fail(state, connection_id, kind, &reason).await;
     };
     match finish::oauth(&state.core, &flow, &SecretString::from(code)).await {
-        Ok(finished) => channel.succeed(state, finished),
+        Ok(finished) => channel.succeed(state, finished).await,
         Err(error) => {
             let failure = Failure::from(error);
-            channel.fail(state, connection_id, popup_error(&failure), failure.message())
+            let kind = popup_error(&failure);
+            channel
+                .fail(state, connection_id, kind, failure.message())
+                .await
         }
     }
 }
 
+/// Where providers say why there is no code, in the order in which it reads
+/// best.
+const REFUSAL_PARAMS: [&str; 6] = [
+    "error",
+    "status_code",
+    "error_description",
+    "error_reason",
+    "error_message",
+    "error_uri",
+];
+
 /// What the provider says of why there is no code (RFC 6749, 4.1.2.1).
 fn refusal(query: &mut Query) -> String {
-    let mut said = ["error", "error_description", "error_reason", "error_message"]
+    let mut said = REFUSAL_PARAMS
         .iter()
-        .filter_map(|name| query.take(name))
+        .filter_map(|name| given(query, name))
         .collect::<Vec<_>>()
         .join(": ");
     if said.is_empty() {
@@ -158,44 +205,44 @@ fn refusal(query: &mut Query) -> String {
 /// Who waits for a flow's result.
 struct Channel {
     ws_client_id: Option<String>,
+    origin: Option<String>,
     unique_key: String,
 }
 
 impl Channel {
-    fn succeed(&self, state: &State, finished: finish::Finished) -> HttpResponse {
-        let origin = self.origin(state);
-        self.send(state, PopupMessage::Success {
+    async fn succeed(&self, state: &State, finished: finish::Finished) -> HttpResponse {
+        let message = PopupMessage::Success {
             provider_config_key: finished.integration,
             connection_id: finished.connection_id,
             is_pending: false,
-        });
-        pages::callback(&Outcome::Success, origin.as_deref())
+        };
+        self.send(state, message).await;
+        pages::callback(&Outcome::Success, self.origin.as_deref())
     }
 
-    fn fail(
+    async fn fail(
         &self,
         state: &State,
         connection_id: &str,
         error_type: PopupError,
         reason: &str,
     ) -> HttpResponse {
-        let origin = self.origin(state);
-        self.send(state, PopupMessage::Error {
+        let message = PopupMessage::Error {
             provider_config_key: self.unique_key.clone(),
             connection_id: connection_id.to_owned(),
             error_type,
             error_desc: reason.to_owned(),
-        });
-        pages::callback(&Outcome::failure(error_type, reason), origin.as_deref())
+        };
+        self.send(state, message).await;
+        pages::callback(
+            &Outcome::failure(error_type, reason),
+            self.origin.as_deref(),
+        )
     }
 
-    fn origin(&self, state: &State) -> Option<String> {
-        state.channels.origin(self.ws_client_id.as_deref()?)
-    }
-
-    fn send(&self, state: &State, message: PopupMessage) {
+    async fn send(&self, state: &State, message: PopupMessage) {
         if let Some(id) = &self.ws_client_id {
-            state.channels.send(id, message);
+            state.channels.send(id, message).await;
         }
     }
 }
@@ -211,7 +258,10 @@ fn popup_error(failure: &Failure) -> PopupError {
         ErrorCode::MissingConnectionConfig => PopupError::UrlParamErr,
         ErrorCode::InvalidConnectSessionTokenFormat
         | ErrorCode::UnknownConnectSessionToken
+        | ErrorCode::InvalidPublicKey
         | ErrorCode::IntegrationNotAllowed => PopupError::AccountOrEnvironmentRetrievalErr,
+        ErrorCode::MissingHmac => PopupError::MissingHmac,
+        ErrorCode::InvalidHmac => PopupError::InvalidHmac,
         ErrorCode::InvalidCredentials | ErrorCode::ConnectionTestFailed => PopupError::TokenErr,
         _ => PopupError::UnknownErr,
     }

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use actix_web::http::header::{CONNECTION, ORIGIN, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, web};
-use actix_ws::{MessageStream, Session};
+use actix_ws::{CloseCode, MessageStream, Session};
 use futures_util::StreamExt;
 use linkspan_api::popup::PopupMessage;
 use tokio::sync::oneshot;
 
 use crate::app::State;
-use crate::pages;
+use crate::{pages, popup};
 
 /// A browser that says nothing at all for this long is gone.
 const PING_EVERY: Duration = Duration::from_secs(25);
@@ -53,18 +53,26 @@ enum Ended {
     #[error("the browser closed it")]
     Closed(#[from] actix_ws::Closed),
     #[error(transparent)]
-    NoRandomness(#[from] linkspan_shared::token::NoRandomness),
+    Unopened(#[from] linkspan_shared::Error),
 }
 
 /// Tells the page its id, then waits for the flow's result or for the page to
 /// go.
 async fn wait(
-    state: &State,
+    state: &web::Data<State>,
     origin: Option<String>,
     mut session: Session,
     messages: MessageStream,
 ) -> Result<(), Ended> {
-    let (ws_client_id, result) = state.channels.open(origin)?;
+    let (ws_client_id, result) = match state.channels.open(origin.as_deref()).await {
+        Ok(channel) => channel,
+        Err(error) => {
+            tracing::error!(%error, "a popup's channel could not be opened");
+            session.close(Some(CloseCode::Error.into())).await?;
+            return Err(error.into());
+        }
+    };
+    popup::watch(state);
     let ack = PopupMessage::ConnectionAck {
         ws_client_id: ws_client_id.clone(),
     };
@@ -72,7 +80,7 @@ async fn wait(
         Ok(()) => relay(&mut session, messages, result).await,
         Err(closed) => Err(closed),
     };
-    state.channels.close(&ws_client_id);
+    state.channels.close(&ws_client_id).await;
     ended?;
     Ok(session.close(None).await?)
 }

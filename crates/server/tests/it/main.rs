@@ -16,6 +16,7 @@ mod logs;
 mod proxy;
 mod proxy_failures;
 mod proxy_wire;
+mod public_key;
 mod reconnect;
 mod refresh;
 mod rotate;

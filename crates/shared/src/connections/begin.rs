@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
+use super::store;
 use crate::connect_sessions::ConnectSession;
 use crate::integrations::{self, Integration};
 use crate::oauth_flows::{self, Details};
@@ -19,6 +20,8 @@ use crate::{Core, Error, token};
 pub struct Request {
     /// The websocket that waits for the result.
     pub ws_client_id: Option<String>,
+    /// The origin of the page that waits there.
+    pub origin: Option<String>,
     /// Further parameters of the authorisation URL.
     pub authorization_params: BTreeMap<String, String>,
     /// Values of the template's `connection_config` fields.
@@ -64,6 +67,11 @@ pub async fn oauth(
         return Err(Error::WrongMode(integration.provider));
     }
 
+    let connection_id = session.details.connection_id();
+    if !session.details.may_replace() {
+        // The callback decides; this spares the end user the way there.
+        store::refuse_taken(&mut conn, &integration, &connection_id).await?;
+    }
     let state: SecretString = token::random_hex::<32>()?.into();
     let redirect_uri = redirect_uri(&core.settings.public_url);
     let defaults = session.details.defaults.get(unique_key);
@@ -97,12 +105,13 @@ pub async fn oauth(
     )?;
     let details = Details {
         unique_key: unique_key.to_owned(),
-        connection_id: session.details.connection_id(),
+        connection_id,
         redirect_uri,
         pkce_verifier: begun
             .pkce_verifier
             .map(|verifier| verifier.expose_secret().to_owned()),
         ws_client_id: request.ws_client_id,
+        origin: request.origin,
         connection_config,
         session: session.details.clone(),
     };

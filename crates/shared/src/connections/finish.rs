@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::live::{self, LiveKey};
-use super::{Connection, NewConnection, begin, edit};
+use super::{Connection, NewConnection, begin, edit, store};
 use crate::connect_sessions::{self, ConnectSession};
 use crate::integrations::{self, Integration};
 use crate::logs::{Kind, Level, Operation};
@@ -163,7 +163,10 @@ async fn make(
     };
     let mut conn = core.db.conn().await?;
     let reconnects = session.reconnect.as_ref().map(|of| of.number);
-    let stored: Connection = edit::store(&mut conn, &keys, integration, new, reconnects).await?;
+    let stored: Connection = match session.may_replace() {
+        true => edit::store(&mut conn, &keys, integration, new, reconnects).await?,
+        false => store::create(&mut conn, &keys, integration, &new).await?,
+    };
     let key = LiveKey::new(
         integration.environment_id,
         &integration.unique_key,

@@ -15,4 +15,4 @@ pub use live::Live;
 pub use edit::update;
 pub use import::import;
 pub use list::{Filter, list};
-pub use store::{Connection, NewConnection, delete, get, upsert};
+pub use store::{Connection, NewConnection, create, delete, get, upsert};

@@ -152,35 +152,126 @@ pub async fn upsert(
 ) -> Result<Connection, Error> {
     conn.transaction(async |conn| {
         let id = reserve(conn, integration, new).await?;
-        let row = id.to_be_bytes();
-        let target = connections::table.find((integration.environment_id, id));
-        let row = diesel::update(target)
-            .set((
-                connections::credentials
-                    .eq(keys.seal_json(&credentials_context(&row), &new.credentials)?),
-                connections::credentials_version.eq(connections::credentials_version + 1),
-                connections::credentials_expire_at.eq(new.credentials.expires_at()),
-                connections::connection_config
-                    .eq(write("connection configuration", &new.connection_config)?),
-                connections::tags.eq(write("tags", &new.tags)?),
-                connections::end_user.eq(new
-                    .end_user
-                    .as_ref()
-                    .map(|user| write("end user", user))
-                    .transpose()?),
-                connections::webhook_url_override.eq(&new.webhook_url_override),
-                connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
-                connections::updated_at.eq(diesel::dsl::now),
-            ))
-            .returning(Row::as_returning())
-            .get_result::<Row>(conn)
-            .await?;
-        if row.metadata.is_empty() {
-            return set_metadata(conn, keys, row).await?.open(keys);
-        }
-        row.open(keys)
+        fill(conn, keys, integration, id, new).await
     })
     .await
+}
+
+/// Stores a connection whose id is not taken.
+///
+/// # Errors
+/// [`Error::ReplaceNeedsHmac`] when it is, or when the database fails; nothing
+/// is stored then.
+pub async fn create(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    integration: &Integration,
+    new: &NewConnection,
+) -> Result<Connection, Error> {
+    conn.transaction(async |conn| {
+        // Of two that come at once the second waits here for the first.
+        let id: Option<i64> = diesel::insert_into(connections::table)
+            .values(Reserved::new(integration, &new.connection_id))
+            .on_conflict_do_nothing()
+            .returning(connections::id)
+            .get_result(conn)
+            .await
+            .optional()?;
+        let id = id.ok_or_else(|| taken(integration, &new.connection_id))?;
+        fill(conn, keys, integration, id, new).await
+    })
+    .await
+}
+
+/// Refuses an id that a connection of the integration has.
+///
+/// # Errors
+/// [`Error::ReplaceNeedsHmac`], or when the database fails.
+pub(super) async fn refuse_taken(
+    conn: &mut db::Connection,
+    integration: &Integration,
+    connection_id: &str,
+) -> Result<(), Error> {
+    let of_this_id = connections::table
+        .filter(connections::environment_id.eq(integration.environment_id))
+        .filter(connections::integration_id.eq(integration.id))
+        .filter(connections::connection_id.eq(connection_id));
+    match diesel::select(diesel::dsl::exists(of_this_id))
+        .get_result(conn)
+        .await?
+    {
+        true => Err(taken(integration, connection_id)),
+        false => Ok(()),
+    }
+}
+
+fn taken(integration: &Integration, connection_id: &str) -> Error {
+    Error::ReplaceNeedsHmac {
+        integration: integration.unique_key.clone(),
+        connection: connection_id.to_owned(),
+    }
+}
+
+/// A row that is there and holds nothing yet.
+#[derive(Insertable)]
+#[diesel(table_name = connections)]
+struct Reserved<'a> {
+    environment_id: EnvironmentId,
+    integration_id: Uuid,
+    connection_id: &'a str,
+    credentials: Vec<u8>,
+    credentials_version: i64,
+    metadata: Vec<u8>,
+}
+
+impl<'a> Reserved<'a> {
+    fn new(integration: &Integration, connection_id: &'a str) -> Self {
+        Self {
+            environment_id: integration.environment_id,
+            integration_id: integration.id,
+            connection_id,
+            credentials: Vec::new(),
+            credentials_version: 0,
+            metadata: Vec::new(),
+        }
+    }
+}
+
+/// Writes what a reserved row is to hold.
+async fn fill(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    integration: &Integration,
+    id: i64,
+    new: &NewConnection,
+) -> Result<Connection, Error> {
+    let row = id.to_be_bytes();
+    let target = connections::table.find((integration.environment_id, id));
+    let row = diesel::update(target)
+        .set((
+            connections::credentials
+                .eq(keys.seal_json(&credentials_context(&row), &new.credentials)?),
+            connections::credentials_version.eq(connections::credentials_version + 1),
+            connections::credentials_expire_at.eq(new.credentials.expires_at()),
+            connections::connection_config
+                .eq(write("connection configuration", &new.connection_config)?),
+            connections::tags.eq(write("tags", &new.tags)?),
+            connections::end_user.eq(new
+                .end_user
+                .as_ref()
+                .map(|user| write("end user", user))
+                .transpose()?),
+            connections::webhook_url_override.eq(&new.webhook_url_override),
+            connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+            connections::updated_at.eq(diesel::dsl::now),
+        ))
+        .returning(Row::as_returning())
+        .get_result::<Row>(conn)
+        .await?;
+    if row.metadata.is_empty() {
+        return set_metadata(conn, keys, row).await?.open(keys);
+    }
+    row.open(keys)
 }
 
 /// The connection's number: what is sealed for a row is bound to it, so the row
@@ -191,14 +282,7 @@ async fn reserve(
     new: &NewConnection,
 ) -> Result<i64, Error> {
     Ok(diesel::insert_into(connections::table)
-        .values((
-            connections::environment_id.eq(integration.environment_id),
-            connections::integration_id.eq(integration.id),
-            connections::connection_id.eq(&new.connection_id),
-            connections::credentials.eq(Vec::new()),
-            connections::credentials_version.eq(0),
-            connections::metadata.eq(Vec::new()),
-        ))
+        .values(Reserved::new(integration, &new.connection_id))
         .on_conflict((
             connections::environment_id,
             connections::integration_id,

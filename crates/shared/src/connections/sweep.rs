@@ -1,8 +1,9 @@
-//! Clearing away flows and connect sessions that can no longer be used.
+//! Clearing away flows, connect sessions and result channels that can no longer
+//! be used.
 
 use std::time::Duration;
 
-use crate::{Core, Error, oauth_flows};
+use crate::{Core, Error, oauth_flows, popup_channels};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -19,11 +20,15 @@ pub async fn run(core: Core) {
     }
 }
 
-async fn sweep(core: &Core) -> Result<(), Error> {
+/// Sweeps once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sweep(core: &Core) -> Result<(), Error> {
     let mut conn = core.db.conn().await?;
-    let swept = oauth_flows::sweep(&mut conn).await?;
+    let swept = oauth_flows::sweep(&mut conn).await? + popup_channels::sweep(&mut conn).await?;
     if swept > 0 {
-        tracing::debug!(swept, "expired flows and sessions cleared away");
+        tracing::debug!(swept, "expired flows, sessions and channels cleared away");
     }
     Ok(())
 }

@@ -16,8 +16,18 @@ diesel::table! {
         name -> Text,
         is_production -> Bool,
         public_key -> Uuid,
+        hmac_required -> Bool,
         created_at -> Timestamptz,
         number -> Int8,
+    }
+}
+
+diesel::table! {
+    hmac_keys (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        key -> Bytea,
+        created_at -> Timestamptz,
     }
 }
 
@@ -132,5 +142,17 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    popup_channels (id_hash) {
+        id_hash -> Bytea,
+        holder -> Uuid,
+        origin -> Nullable<Text>,
+        is_bound -> Bool,
+        result -> Nullable<Jsonb>,
+        expires_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(environments, api_keys, data_keys);
+diesel::allow_tables_to_appear_in_same_query!(environments, hmac_keys);
 diesel::allow_tables_to_appear_in_same_query!(integrations, connections, oauth_flows);

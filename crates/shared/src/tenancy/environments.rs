@@ -54,7 +54,8 @@ impl NewEnvironment<'_> {
     /// When the database fails, or the account has one of this name.
     pub async fn insert(&self, conn: &mut Connection) -> Result<Environment, Error> {
         Ok(diesel::insert_into(environments::table)
-            .values(self)
+            // Those who come with a public key to production prove who sent them.
+            .values((self, environments::hmac_required.eq(self.is_production)))
             .returning(Environment::as_returning())
             .get_result(conn)
             .await?)

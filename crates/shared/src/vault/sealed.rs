@@ -53,6 +53,11 @@ pub const SEALED: &[SealedColumn] = &[
         column: "key",
         row: RowId::Uuid,
     },
+    SealedColumn {
+        table: "hmac_keys",
+        column: "key",
+        row: RowId::Uuid,
+    },
 ];
 
 impl RowId {

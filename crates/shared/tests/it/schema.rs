@@ -4,10 +4,11 @@ use linkspan_testkit::TestDatabase;
 use tokio_postgres::{Client, NoTls};
 
 /// Tables that belong to no tenant, or that are asked for one.
-const NOT_TENANT: [&str; 4] = [
+const NOT_TENANT: [&str; 5] = [
     "accounts",
     "environments",
     "root_keys",
+    "popup_channels",
     "__diesel_schema_migrations",
 ];
 
