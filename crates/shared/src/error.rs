@@ -26,7 +26,7 @@ pub enum Error {
     #[error(transparent)]
     Auth(#[from] linkspan_auth::Error),
     /// Fields of a request are wrong.
-    #[error("{code}: {fields:?}", code = .code.as_str())]
+    #[error("{code}: {}", told(.fields), code = .code.as_str())]
     Invalid {
         /// `invalid_body` or `invalid_query_params`.
         code: ErrorCode,
@@ -96,12 +96,25 @@ pub enum Error {
     /// The system has no random bytes to give.
     #[error(transparent)]
     Random(#[from] crate::token::NoRandomness),
+    /// The provider did not take new credentials.
+    #[error("the credentials do not work: {0}")]
+    ConnectionTest(String),
+    /// The provider sent the browser back without a code.
+    #[error("{0}")]
+    NoCode(String),
     /// The access token expired and could not be refreshed.
     #[error("the credentials could not be refreshed: {0}")]
     RefreshFailed(String),
     /// A refresh failed less than half a minute ago.
     #[error("the last refresh failed a moment ago; try again in half a minute")]
     RefreshBackoff,
+}
+
+/// The fields that are wrong, in words: `client.id: must be a string; …`.
+fn told(fields: &[FieldError]) -> String {
+    let each = fields.iter();
+    let told: Vec<_> = each.map(|field| format!("{}: {}", field.path.join("."), field.message)).collect();
+    told.join("; ")
 }
 
 impl Error {
@@ -126,10 +139,11 @@ impl Error {
             Self::UnknownApiKey(_) => ErrorCode::NotFound,
             Self::ProductionEnvironment => ErrorCode::CannotDeleteProdEnvironment,
             Self::NoSharedClient(_) => ErrorCode::SharedCredentialsProviderNotFound,
+            Self::ConnectionTest(_) => ErrorCode::ConnectionTestFailed,
+            Self::NoCode(_) | Self::RefreshFailed(_) => ErrorCode::InvalidCredentials,
             Self::InvalidPublicKey => ErrorCode::InvalidPublicKey,
             Self::MissingHmac | Self::ReplaceNeedsHmac { .. } => ErrorCode::MissingHmac,
             Self::InvalidHmac => ErrorCode::InvalidHmac,
-            Self::RefreshFailed(_) => ErrorCode::InvalidCredentials,
             Self::RefreshBackoff => ErrorCode::ConnectionRefreshBackoff,
         }
     }

@@ -1,10 +1,10 @@
-//! Applying migrations: one migrator at a time, on a direct connection.
+//! Applying migrations: one migrator at a time.
 
-use diesel_async::AsyncMigrationHarness;
+use diesel_async::{AsyncMigrationHarness, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::connection::{Connection, scalar};
+use super::connection::Connection;
 
 /// Tenancy, integrations, connections, keys.
 const CONTROL: EmbeddedMigrations = embed_migrations!("../../migrations/control");
@@ -45,11 +45,11 @@ pub enum Group {
 /// See [`Error`].
 pub async fn run(url: &SecretString, group: Group) -> Result<Vec<String>, Error> {
     // The lock is held by a connection of its own, because the harness takes
-    // its connection away; closing it releases the lock whatever happens.
-    let lock = Connection::connect(url.expose_secret()).await?;
-    scalar::<String>(&lock, &format!("SELECT pg_advisory_lock({LOCK})::text"))
-        .await
-        .map_err(Error::Lock)?;
+    // its connection away, and by a transaction, which a pooler keeps on one
+    // server; closing the connection releases it whatever happens.
+    let mut lock = Connection::connect(url.expose_secret()).await?;
+    let sql = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})");
+    lock.batch_execute(&sql).await.map_err(Error::Lock)?;
     let conn = Connection::connect(url.expose_secret()).await?;
     let mut harness = AsyncMigrationHarness::new(conn);
     let migrations = match group {
@@ -59,5 +59,7 @@ pub async fn run(url: &SecretString, group: Group) -> Result<Vec<String>, Error>
     let applied = harness
         .run_pending_migrations(migrations)
         .map_err(Error::Apply)?;
-    Ok(applied.iter().map(ToString::to_string).collect())
+    let applied = applied.iter().map(ToString::to_string).collect();
+    drop(lock);
+    Ok(applied)
 }
