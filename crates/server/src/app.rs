@@ -8,6 +8,7 @@ use linkspan_shared::Core;
 
 use crate::error::Failure;
 use crate::popup::Channels;
+use crate::rate::RateLimit;
 use crate::routes;
 
 /// What handlers work with.
@@ -17,13 +18,16 @@ pub struct State {
     pub(crate) proxy: Proxy,
     pub(crate) channels: Channels,
     pub(crate) websockets_path: String,
+    pub(crate) rate: RateLimit,
 }
 
 impl State {
     /// Puts the parts together.
     #[must_use]
     pub fn new(core: Core, proxy: Proxy, websockets_path: String) -> Self {
+        let rate = RateLimit::per_minute(core.settings.requests_per_minute);
         Self {
+            rate,
             channels: Channels::new(core.db.clone()),
             core,
             proxy,

@@ -8,6 +8,7 @@ mod error;
 mod extract;
 mod pages;
 mod popup;
+mod rate;
 mod routes;
 mod run;
 

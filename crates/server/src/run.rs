@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 
 use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 
 use crate::app::{self, State};
+use crate::rate;
 
 /// How the server listens.
 #[derive(Debug, Clone)]
@@ -70,6 +72,7 @@ pub fn start(state: State, settings: &Settings) -> Result<Running, StartError> {
     let body_limit = settings.body_limit;
     let mut server = HttpServer::new(move || {
         App::new()
+            .wrap(from_fn(rate::headers))
             .wrap(app::headers())
             .wrap(cors())
             .app_data(app_state.clone())

@@ -103,9 +103,10 @@ impl<P: Permission> FromRequest for Caller<P> {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let bearer = bearer(request);
         let state = state(request);
+        let request = request.clone();
         Box::pin(async move {
             let state = state?;
-            authorise(&state, &bearer?).await
+            authorise(&state, &bearer?, &request).await
         })
     }
 }
@@ -113,6 +114,7 @@ impl<P: Permission> FromRequest for Caller<P> {
 async fn authorise<P: Permission>(
     state: &State,
     bearer: &SecretString,
+    request: &HttpRequest,
 ) -> Result<Caller<P>, Failure> {
     if Uuid::try_parse(bearer.expose_secret()).is_err() {
         return Err(Failure::of(ErrorCode::InvalidSecretKeyFormat));
@@ -122,6 +124,7 @@ async fn authorise<P: Permission>(
         .authenticate(bearer)
         .await?
         .ok_or_else(|| Failure::of(ErrorCode::UnknownAccount))?;
+    state.rate.count(request, caller.environment.id)?;
     if !P::ANY_OF.iter().any(|&scope| caller.scopes.contains(scope)) {
         return Err(lacks(P::ANY_OF));
     }

@@ -17,6 +17,7 @@ mod proxy;
 mod proxy_failures;
 mod proxy_wire;
 mod public_key;
+mod rate;
 mod reconnect;
 mod refresh;
 mod rotate;

@@ -15,7 +15,7 @@ mod value;
 
 pub use error::{Errors, Problem};
 pub use sections::{
-    Cache, Connect, Database, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
+    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
 };
 
 use crate::{db, vault};
@@ -48,6 +48,8 @@ pub struct Config {
     pub connect: Connect,
     /// Authorisations under way.
     pub oauth: OAuth,
+    /// How much one environment may call.
+    pub limits: Limits,
     effective: Vec<Effective>,
 }
 
@@ -99,6 +101,7 @@ impl Config {
         let providers = validate::providers(read);
         let connect = validate::connect(read);
         let oauth = validate::oauth(read);
+        let limits = validate::limits(read);
         Some(Self {
             server: server?,
             database: database?,
@@ -110,6 +113,7 @@ impl Config {
             providers: providers?,
             connect: connect?,
             oauth: oauth?,
+            limits: limits?,
             effective: Vec::new(),
         })
     }

@@ -2,6 +2,7 @@
 //! more about each.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -114,4 +115,12 @@ pub struct Connect {
 pub struct OAuth {
     /// How long an end user may take to come back from the provider.
     pub flow_ttl: Duration,
+}
+
+/// `[limits]`: how much one environment may call.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Calls of one environment that a process answers in a minute; no limit
+    /// when absent.
+    pub requests_per_minute: Option<NonZeroU32>,
 }

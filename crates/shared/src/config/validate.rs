@@ -1,5 +1,6 @@
 //! The one validation: from settled texts and numbers to [`Config`]'s types.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use linkspan_net::AddressPolicy;
@@ -7,7 +8,7 @@ use url::Url;
 
 use super::reader::Reader;
 use super::{
-    Cache, Connect, Database, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
+    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
 };
 use crate::vault::Keyring;
 
@@ -188,5 +189,12 @@ pub(super) fn oauth(read: &mut Reader) -> Option<OAuth> {
     let flow_ttl = read.seconds("oauth.flow_ttl_s", 1..=DAY_S);
     Some(OAuth {
         flow_ttl: flow_ttl?,
+    })
+}
+
+pub(super) fn limits(read: &mut Reader) -> Option<Limits> {
+    let requests_per_minute = read.number("limits.requests_per_minute", 0..=i64::from(u32::MAX))?;
+    Some(Limits {
+        requests_per_minute: NonZeroU32::new(requests_per_minute),
     })
 }
