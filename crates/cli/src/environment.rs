@@ -14,7 +14,9 @@ const FILE: &str = "LINKSPAN_CONFIG";
 /// # Errors
 /// Every problem of the configuration at once, or a file that cannot be read.
 pub(crate) fn config(file: Option<&Path>, overrides: &[(&str, String)]) -> Result<Config> {
-    let path = file.map(PathBuf::from).or_else(|| variable(FILE).map(PathBuf::from));
+    let path = file
+        .map(PathBuf::from)
+        .or_else(|| variable(FILE).map(PathBuf::from));
     let text = path
         .as_deref()
         .map(|path| {
@@ -22,7 +24,9 @@ pub(crate) fn config(file: Option<&Path>, overrides: &[(&str, String)]) -> Resul
                 .with_context(|| format!("cannot read the configuration file {}", path.display()))
         })
         .transpose()?;
-    let overridden = overrides.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    let overridden = overrides
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), value.clone()));
     let environment = variables()
         .filter(|(name, _)| !overrides.iter().any(|(overridden, _)| overridden == name))
         .chain(overridden);
@@ -38,7 +42,8 @@ pub(crate) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the place")]
+/// All variables. Others' may be no Unicode, which `std::env::vars` panics on.
 fn variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars()
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }

@@ -4,6 +4,7 @@ mod commands;
 mod environment;
 mod logging;
 mod shutdown;
+mod terminal;
 
 use clap::Parser;
 use commands::Command;
@@ -26,7 +27,7 @@ async fn main() -> std::process::ExitCode {
     match cli.command.run(cli.config.as_deref()).await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", terminal::explain(&error));
             std::process::ExitCode::FAILURE
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use crate::error::io;
 use crate::place::{self, Place};
@@ -67,7 +67,9 @@ fn make(place: &Place, found: &Binaries, options: &Options) -> Result<String, Er
     if options.durability == Durability::TestOnly {
         initdb.arg("--no-sync");
     }
-    run(initdb.stdin(Stdio::null()), "initdb")?;
+    // It reads nothing there, but holds the lock: should this process be killed,
+    // the next one must not work in the same folder before initdb has ended.
+    run(initdb.stdin(place.share_lock()?), "initdb")?;
     // Nobody has connected yet, and from here on nobody does without it.
     let hba = unfinished.join("pg_hba.conf");
     std::fs::write(&hba, "host all all 127.0.0.1/32 scram-sha-256\n").map_err(io("write", &hba))?;

@@ -62,6 +62,12 @@ impl Place {
         self.server.join("data.new")
     }
 
+    /// Another handle on the lock, which is free when the last one is closed.
+    pub(crate) fn share_lock(&self) -> Result<File, Error> {
+        let path = self.data_dir.join("lock");
+        self.lock.try_clone().map_err(io("open", &path))
+    }
+
     pub(crate) fn log(&self) -> PathBuf {
         self.server.join("log")
     }

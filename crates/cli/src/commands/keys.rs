@@ -8,7 +8,7 @@ use linkspan_shared::db::Database;
 use linkspan_shared::vault::{Keyring, Vault};
 use secrecy::ExposeSecret;
 
-use crate::environment;
+use crate::{environment, logging};
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -31,7 +31,11 @@ pub(crate) enum Command {
 pub(crate) async fn run(file: Option<&Path>, command: Command) -> Result<()> {
     match command {
         Command::Generate { id } => {
-            println!("{}", Keyring::generate(&id)?.expose_secret());
+            let entry = Keyring::generate(&id)?;
+            if Keyring::parse(&[entry.expose_secret()]).is_err() {
+                anyhow::bail!("'{id}' cannot be a key's id: use 1 to 32 of a-z, 0-9 and -");
+            }
+            println!("{}", entry.expose_secret());
             Ok(())
         }
         Command::Rotate { data } => rotate(file, data).await,
@@ -40,6 +44,7 @@ pub(crate) async fn run(file: Option<&Path>, command: Command) -> Result<()> {
 
 async fn rotate(file: Option<&Path>, data: bool) -> Result<()> {
     let config = environment::config(file, &[])?;
+    logging::start(&config)?;
     let db = Database::new(&config.control_database()?)?;
     let vault = Vault::new(db, config.keyring()?.clone());
     vault.check().await?;
@@ -55,7 +60,10 @@ async fn rotate(file: Option<&Path>, data: bool) -> Result<()> {
             report.environments, report.resealed, report.overtaken
         );
         if report.unreadable > 0 {
-            anyhow::bail!("{} values could not be opened and were left as they are; the log names them", report.unreadable);
+            anyhow::bail!(
+                "{} values could not be opened and were left as they are; the log names them",
+                report.unreadable
+            );
         }
     }
     Ok(())

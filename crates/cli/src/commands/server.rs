@@ -4,7 +4,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use linkspan_proxy::Proxy;
 use linkspan_server::{Settings, State};
 use linkspan_shared::Core;
@@ -13,7 +13,8 @@ use linkspan_shared::config::Config;
 use linkspan_shared::connections::sweep;
 use linkspan_shared::logs::WriterTask;
 
-use crate::{environment, logging, shutdown};
+use crate::shutdown::Stop;
+use crate::{environment, logging};
 
 /// How long stopping waits for the last operations to be logged.
 const FINISH: Duration = Duration::from_secs(10);
@@ -21,11 +22,13 @@ const FINISH: Duration = Duration::from_secs(10);
 pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     let config = environment::config(file, &[])?;
     logging::start(&config)?;
+    let mut stop = Stop::listen()?;
     let (core, log_writer) = assemble(&config).await?;
-    let server = start(&config, core.clone())?;
+    let server = start(&config, core.clone())
+        .context("server.bind (LINKSPAN_SERVER_BIND) must be an address that is free")?;
     tracing::info!(address = %server.address(), "listening");
     let sweeper = tokio::spawn(sweep::run(core));
-    serve_until(server, shutdown::requested()).await?;
+    serve_until(server, stop.requested()).await?;
     sweeper.abort();
     let _ = sweeper.await;
     finish(log_writer).await;
@@ -35,24 +38,26 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
 /// Serves until `stop` completes, then lets the requests under way finish.
 pub(super) async fn serve_until(
     server: linkspan_server::Running,
-    stop: impl Future<Output = Result<()>>,
+    stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let stopper = server.stopper();
     let stopping = async {
-        stop.await?;
+        stop.await;
         tracing::info!("finishing the requests under way");
         stopper.stop().await;
-        Ok(())
     };
     tokio::select! {
         served = server.serve() => Ok(served?),
-        stopped = stopping => stopped,
+        () = stopping => Ok(()),
     }
 }
 
 /// Stores what is left to log, within reason.
 pub(super) async fn finish(log_writer: WriterTask) {
-    if tokio::time::timeout(FINISH, log_writer.finish()).await.is_err() {
+    if tokio::time::timeout(FINISH, log_writer.finish())
+        .await
+        .is_err()
+    {
         tracing::warn!("some operations may not be logged: storing them took too long");
     }
 }

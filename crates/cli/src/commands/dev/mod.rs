@@ -1,28 +1,34 @@
 //! `linkspan dev`: the whole platform on this machine, in one process tree.
 
 mod data_dir;
+mod database;
+mod ready_file;
 mod welcome;
 
-use std::future::Future;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use linkspan_localdb::{DATABASE, LocalPostgres, Options};
 use linkspan_shared::Core;
-use linkspan_shared::assemble::assemble;
+use linkspan_shared::assemble::{self, assemble};
 use linkspan_shared::config::Config;
 use linkspan_shared::connections::sweep;
 use linkspan_shared::tenancy::api_keys;
 use linkspan_shared::tenancy::bootstrap;
 use linkspan_shared::tenancy::environments::Environment;
+use linkspan_shared::vault;
 use linkspan_simulator::Simulator;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use self::data_dir::DataDir;
-use self::welcome::Ready;
+use self::database::Database;
+use self::ready_file::{Ready, ReadyFile};
 use super::{migrate, server};
-use crate::{environment, logging, shutdown};
+use crate::shutdown::Stop;
+use crate::terminal::say;
+use crate::{environment, logging};
 
 /// Where the demo provider listens unless told otherwise; its template's
 /// default.
@@ -39,74 +45,30 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// The server's port.
-    #[arg(long, default_value_t = 3003)]
+    #[arg(long, default_value_t = 3003, value_parser = clap::value_parser!(u16).range(1..))]
     port: u16,
     /// The demo provider's port.
-    #[arg(long, default_value_t = DEMO_PORT)]
+    #[arg(long, default_value_t = DEMO_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     demo_port: u16,
 }
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result<()> {
-    // Asked for now, so that a Ctrl-C during the start is not lost.
-    let stop = shutdown::requested();
-    let mut stop = std::pin::pin!(stop);
-    if let Some(path) = &args.ready_file {
-        remove_stale(path)?;
-    }
+    let mut stop = Stop::listen()?;
     let data = DataDir::open(&args.data_dir)?;
-    let postgres = Database::start(&data).await?;
+    let ready_file = args.ready_file.as_deref().map(ReadyFile::reserve);
+    let ready_file = ready_file.transpose()?;
+    let Some(database) = Database::start(&data, &mut stop).await? else {
+        return Ok(());
+    };
     let result = tokio::select! {
-        stopped = &mut stop => stopped,
-        started = start(file, &args, &data, &postgres) => match started {
+        () = stop.requested() => Ok(()),
+        started = start(file, &args, &data, &database, ready_file) => match started {
             Ok(platform) => platform.run(&mut stop).await,
             Err(error) => Err(error),
         },
     };
-    postgres.stop().await?;
+    database.stop().await?;
     result
-}
-
-/// A file of an earlier run must not be taken for this one's.
-fn remove_stale(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot replace {}", path.display()))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The database: one that the environment names, or a private one.
-struct Database {
-    url: String,
-    private: Option<LocalPostgres>,
-}
-
-impl Database {
-    async fn start(data: &DataDir) -> Result<Self> {
-        if let Some(url) = environment::variable("LINKSPAN_DATABASE_URL") {
-            println!("Using the Postgres that LINKSPAN_DATABASE_URL names.");
-            return Ok(Self { url, private: None });
-        }
-        println!("Starting a private Postgres…");
-        let mut options = Options::new(data.path("postgres"));
-        options.search_path = environment::variable("PATH").map(Into::into);
-        let postgres = tokio::task::spawn_blocking(move || {
-            LocalPostgres::start(&options, &|doing| println!("  {doing}"))
-        })
-        .await??;
-        Ok(Self {
-            url: postgres.url(DATABASE),
-            private: Some(postgres),
-        })
-    }
-
-    async fn stop(self) -> Result<()> {
-        if let Some(postgres) = self.private {
-            tokio::task::spawn_blocking(move || postgres.stop()).await??;
-        }
-        Ok(())
-    }
 }
 
 /// Everything that runs besides the database.
@@ -122,28 +84,40 @@ async fn start(
     args: &Args,
     data: &DataDir,
     database: &Database,
+    ready_file: Option<ReadyFile>,
 ) -> Result<Platform> {
     let config = configure(file, args, data, database)?;
     logging::start(&config)?;
     migrate::apply(&config).await?;
     let (core, log_writer) = assemble(&config).await.map_err(explain(data))?;
     let (environment, api_key) = first_key(&core, data).await?;
-    let demo = start_demo(args).await?;
-    let server = server::start(&config, core.clone())?;
+    let demo = start_demo(args, data).await?;
+    let server = server::start(&config, core.clone()).with_context(|| {
+        let port = args.port;
+        format!("the server cannot use port {port}; choose another with --port")
+    })?;
     let ready = Ready {
-        server_url: config.server.public_url.as_str().trim_end_matches('/').to_owned(),
+        server_url: without_slash(&config.server.public_url),
         api_key: api_key.expose_secret().to_owned(),
         public_key: environment.public_key.to_string(),
-        demo_url: demo.base_url().as_str().trim_end_matches('/').to_owned(),
+        demo_url: without_slash(demo.base_url()),
         database_url: database.url.clone(),
     };
-    ready.announce(args.ready_file.as_deref())?;
+    say(ready.first_steps());
+    // Last: whoever waits for it may go on at once.
+    if let Some(file) = ready_file {
+        file.write(&ready)?;
+    }
     Ok(Platform {
         server,
         demo,
         core,
         log_writer,
     })
+}
+
+fn without_slash(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 /// What development means: everything on loopback, and loopback allowed.
@@ -153,36 +127,55 @@ fn configure(
     data: &DataDir,
     database: &Database,
 ) -> Result<Config> {
+    let allow = match environment::variable("LINKSPAN_NET_ALLOW") {
+        Some(more) => format!("loopback,{more}"),
+        None => "loopback".to_owned(),
+    };
     let mut overrides = vec![
         ("LINKSPAN_DATABASE_URL", database.url.clone()),
         ("LINKSPAN_SERVER_BIND", format!("127.0.0.1:{}", args.port)),
-        ("LINKSPAN_NET_ALLOW", "loopback".to_owned()),
+        ("LINKSPAN_NET_ALLOW", allow),
     ];
+    if database.is_private() {
+        // What is set for another database must not get this one's tables.
+        overrides.push(("LINKSPAN_DATABASE_DIRECT_URL", String::new()));
+        overrides.push(("LINKSPAN_LOGS_DATABASE_URL", String::new()));
+    }
     let mut set_default = |name, value: String| {
         if environment::variable(name).is_none() {
             overrides.push((name, value));
         }
     };
-    set_default("LINKSPAN_SERVER_PUBLIC_URL", format!("http://localhost:{}", args.port));
+    set_default(
+        "LINKSPAN_SERVER_PUBLIC_URL",
+        format!("http://localhost:{}", args.port),
+    );
     set_default("LINKSPAN_LOGS_LEVEL", "warn".to_owned());
-    set_default("LINKSPAN_VAULT_ROOT_KEYS", data.root_key()?.expose_secret().to_owned());
+    set_default(
+        "LINKSPAN_VAULT_ROOT_KEYS",
+        data.root_key()?.expose_secret().to_owned(),
+    );
     environment::config(file, &overrides)
 }
 
 /// Says what to do when the database was made with another root key.
-fn explain(data: &DataDir) -> impl Fn(linkspan_shared::assemble::Error) -> anyhow::Error {
-    let path = data.path("").display().to_string();
+fn explain(data: &DataDir) -> impl Fn(assemble::Error) -> anyhow::Error {
+    use vault::Error::{MissingRootKey, WrongRootKey};
     move |error| {
-        let is_vault = matches!(error, linkspan_shared::assemble::Error::Vault(_));
+        let of_others = matches!(
+            &error,
+            assemble::Error::Vault(cause)
+                if matches!(cause.cause(), MissingRootKey { .. } | WrongRootKey { .. })
+        );
         let error = anyhow::Error::new(error);
-        if is_vault {
-            error.context(format!(
-                "the database and the keys in {path} do not belong together: \
-                 use another --data-dir, or another database"
-            ))
-        } else {
-            error
+        if !of_others {
+            return error;
         }
+        error.context(format!(
+            "the database and the keys in {} do not belong together: use the --data-dir that \
+             the database was made with, another database, or set LINKSPAN_VAULT_ROOT_KEYS",
+            data.root().display()
+        ))
     }
 }
 
@@ -211,24 +204,32 @@ async fn first_key(core: &Core, data: &DataDir) -> Result<(Environment, SecretSt
     Ok((environment, key))
 }
 
-async fn start_demo(args: &Args) -> Result<Simulator> {
+async fn start_demo(args: &Args, data: &DataDir) -> Result<Simulator> {
     let settings = linkspan_simulator::Settings {
         bind: ([127, 0, 0, 1], args.demo_port).into(),
+        state_file: Some(data.path("demo.json")),
         ..linkspan_simulator::Settings::default()
     };
-    Simulator::start(settings).await.with_context(|| {
-        format!(
-            "the demo provider cannot listen on port {}; choose another with --demo-port",
-            args.demo_port
-        )
+    Simulator::start(settings).await.map_err(|error| {
+        let port = args.demo_port;
+        let context = match error.kind() {
+            ErrorKind::AddrInUse => {
+                format!("the demo provider cannot use port {port}; choose another with --demo-port")
+            }
+            _ => "the demo provider cannot start".to_owned(),
+        };
+        anyhow::Error::new(error).context(context)
     })
 }
 
 impl Platform {
-    async fn run(self, stop: impl Future<Output = Result<()>>) -> Result<()> {
+    async fn run(self, stop: &mut Stop) -> Result<()> {
         let sweeper = tokio::spawn(sweep::run(self.core));
-        server::serve_until(self.server, stop).await?;
-        println!("\nStopping…");
+        let stopping = async {
+            stop.requested().await;
+            say("\nStopping…");
+        };
+        server::serve_until(self.server, stopping).await?;
         sweeper.abort();
         let _ = tokio::time::timeout(Duration::from_secs(5), sweeper).await;
         self.demo.stop().await;

@@ -1,38 +1,11 @@
 //! What `dev` says once everything answers.
 
-use std::path::Path;
-
-use anyhow::{Context, Result};
-use serde::Serialize;
-
 use super::DEMO_PORT;
-
-/// Where everything is; the content of the ready file.
-#[derive(Serialize)]
-pub(super) struct Ready {
-    pub(super) server_url: String,
-    pub(super) api_key: String,
-    pub(super) public_key: String,
-    pub(super) demo_url: String,
-    pub(super) database_url: String,
-}
+use super::ready_file::Ready;
 
 impl Ready {
-    /// Prints the first steps and writes the ready file, last: whoever waits
-    /// for it may go on at once.
-    pub(super) fn announce(&self, ready_file: Option<&Path>) -> Result<()> {
-        println!("{}", self.first_steps());
-        let Some(path) = ready_file else {
-            return Ok(());
-        };
-        let json = serde_json::to_string(self)?;
-        let unfinished = path.with_extension("unfinished");
-        std::fs::write(&unfinished, json + "\n")
-            .and_then(|()| std::fs::rename(&unfinished, path))
-            .with_context(|| format!("cannot write {}", path.display()))
-    }
-
-    fn first_steps(&self) -> String {
+    /// The way to a first success.
+    pub(super) fn first_steps(&self) -> String {
         let Self {
             server_url,
             api_key,

@@ -1,0 +1,16 @@
+//! The program as its users run it: real processes, a real Postgres.
+
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy exempts test functions, and not the functions they share"
+)]
+
+mod config;
+mod dev;
+mod installation;
+mod keys;
+mod program;
+mod server;
+mod setup;
