@@ -24,7 +24,9 @@ const LAYERS: &[Layer] = &[
             "isahc",
             "curl",
         ],
-        only_in: &["net", "simulator", "testkit"],
+        // `client` is the SDK: it runs in users' programs, and no crate of the
+        // server depends on it.
+        only_in: &["client", "net", "simulator", "testkit"],
         because: "only `net` opens connections to the outside, under its address policy",
     },
     Layer {
@@ -98,6 +100,7 @@ mod tests {
     #[test]
     fn only_net_has_a_client() {
         assert!(complaints_about("net", &["hyper-util"]).is_empty());
+        assert!(complaints_about("client", &["reqwest"]).is_empty());
         let complaints = complaints_about("proxy", &["bytes", "hyper-util"]);
         assert_eq!(complaints.len(), 1);
         assert!(complaints[0].starts_with("proxy depends on hyper-util: only `net`"));

@@ -1,0 +1,204 @@
+//! The catalogue, integrations and connect sessions.
+
+use linkspan_client::{EndUser, Error, ErrorCode, ExposeSecret, Organization, StatusCode};
+use linkspan_testkit::TestApp;
+
+use crate::client;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_catalogue_is_listed_searched_and_read() {
+    let app = TestApp::start().await;
+    let providers = client(&app).providers();
+    let all = providers.list().send().await.unwrap();
+    let found = providers
+        .list()
+        .search("private-api-b")
+        .send()
+        .await
+        .unwrap();
+    assert!(found.len() < all.len());
+    assert!(
+        found
+            .iter()
+            .any(|provider| provider.name == "private-api-bearer")
+    );
+    let one = providers.get("private-api-bearer").await.unwrap();
+    assert_eq!(one.auth_mode, "API_KEY");
+    assert!(one.logo_url.ends_with("private-api-bearer.svg"));
+    assert!(
+        one.template.contains_key("proxy"),
+        "{:?}",
+        one.template.keys()
+    );
+    let none = providers.get("no/such").await.unwrap_err();
+    assert!(
+        none.status().is_some_and(|status| status.is_client_error()),
+        "{none:?}"
+    );
+    assert!(none.code().is_some(), "{none:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_is_made_read_changed_and_deleted() {
+    let app = TestApp::start().await;
+    let integrations = client(&app).integrations();
+    let made = integrations
+        .create("my-demo", "demo")
+        .oauth2("id", "the client secret")
+        .scopes(["items.read", "profile.read"])
+        .webhook_secret("a webhook secret")
+        .display_name("Ours")
+        .forward_webhooks(false)
+        .config("baseUrl", "http://127.0.0.1:1")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (made.unique_key.as_str(), made.display_name.as_str()),
+        ("my-demo", "Ours")
+    );
+    assert!(!made.forward_webhooks);
+    let listed = integrations.list().await.unwrap();
+    assert_eq!(listed.len(), 1);
+    let bare = integrations.get("my-demo").send().await.unwrap();
+    assert!(bare.credentials.is_none());
+    let full = integrations
+        .get("my-demo")
+        .with_webhook()
+        .with_credentials();
+    let credentials = full.send().await.unwrap().credentials.unwrap();
+    assert_eq!(credentials.kind, "OAUTH2");
+    assert_eq!(credentials.client_id.as_deref(), Some("id"));
+    assert_eq!(
+        credentials.scopes.as_deref(),
+        Some("items.read,profile.read")
+    );
+    assert_eq!(
+        credentials.client_secret.unwrap().expose_secret(),
+        "the client secret"
+    );
+    assert_eq!(
+        credentials.webhook_secret.unwrap().expose_secret(),
+        "a webhook secret"
+    );
+    let changed = integrations
+        .update("my-demo")
+        .unique_key("theirs")
+        .forward_webhooks(true);
+    let changed = changed.send().await.unwrap();
+    assert_eq!(
+        (changed.unique_key.as_str(), changed.display_name.as_str()),
+        ("theirs", "Ours")
+    );
+    assert!(changed.forward_webhooks);
+    integrations.delete("theirs").await.unwrap();
+    assert!(integrations.list().await.unwrap().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_refused_says_why() {
+    let app = TestApp::start().await;
+    let integrations = client(&app).integrations();
+    for error in [
+        integrations
+            .get("none")
+            .send()
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        integrations
+            .update("none")
+            .display_name("x")
+            .send()
+            .await
+            .map(|_| ())
+            .unwrap_err(),
+        integrations.delete("none").await.unwrap_err(),
+    ] {
+        assert!(error.is_not_found(), "{error:?}");
+    }
+    let empty = integrations.create("", "demo").send().await.unwrap_err();
+    let Error::Api {
+        status,
+        code,
+        errors,
+        ..
+    } = &empty
+    else {
+        panic!("{empty:?}")
+    };
+    assert_eq!(
+        (*status, code.as_str()),
+        (StatusCode::BAD_REQUEST, "invalid_body")
+    );
+    assert_eq!(errors[0].path, ["unique_key"]);
+    assert!(empty.to_string().contains("unique_key"), "{empty}");
+    let twice = || integrations.create("k", "private-api-bearer").send();
+    twice().await.unwrap();
+    let taken = twice().await.unwrap_err();
+    assert_eq!(taken.code(), Some(ErrorCode::DuplicateProviderConfig));
+    let stranger = linkspan_client::Client::new(app.url(""), "not a key").unwrap();
+    let refused = stranger.integrations().list().await.unwrap_err();
+    assert_eq!(
+        refused.status(),
+        Some(StatusCode::UNAUTHORIZED),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_opens_and_its_token_works() {
+    let app = TestApp::start().await;
+    let linkspan = client(&app);
+    for key in ["one", "two"] {
+        linkspan
+            .integrations()
+            .create(key, "private-api-bearer")
+            .send()
+            .await
+            .unwrap();
+    }
+    let session = linkspan
+        .connect_sessions()
+        .create()
+        .end_user(
+            EndUser::new("u1")
+                .email("ada@example.com")
+                .display_name("Ada")
+                .tag("a", "b"),
+        )
+        .organization(Organization::new("o1").display_name("Org"))
+        .allow("one")
+        .tag("team", "blue")
+        .connection_config("one", "baseUrl", "http://127.0.0.1:1")
+        .authorization_param("one", "prompt", "consent")
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        session
+            .connect_link()
+            .contains(session.token.expose_secret())
+    );
+    assert!(session.expires_at > chrono::Utc::now());
+    let as_browser = linkspan_client::Client::new(app.url(""), session.token.clone()).unwrap();
+    let seen = as_browser.integrations().list().await.unwrap();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].unique_key, "one");
+    let nobody = linkspan
+        .connect_sessions()
+        .create()
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(nobody.code(), Some(ErrorCode::InvalidBody), "{nobody:?}");
+    let reconnect = linkspan.connect_sessions().reconnect("one", "none").send();
+    assert!(
+        reconnect
+            .await
+            .unwrap_err()
+            .status()
+            .unwrap()
+            .is_client_error()
+    );
+}
