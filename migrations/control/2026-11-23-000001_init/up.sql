@@ -32,7 +32,8 @@ CREATE TABLE api_keys (
 -- Vault -----------------------------------------------------------------
 
 -- One row per version of an environment's data key, wrapped by a root key.
--- The highest version seals; the older ones only open.
+-- The highest version seals, once every process has had time to load it; the
+-- others only open.
 CREATE TABLE data_keys (
     environment_id  uuid        NOT NULL REFERENCES environments (id),
     version         integer     NOT NULL CHECK (version > 0),

@@ -112,3 +112,14 @@ async fn the_root_key_rotates_under_a_server_and_the_old_one_can_go() {
     // Of the environments `dev` and `prod`.
     assert_eq!(printed, "2 data keys wrapped anew\n");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_keys_rotate_under_a_server_and_the_old_root_key_can_go() {
+    let printed = rotate(&["keys", "rotate", "--data"]).await;
+    let last = printed.lines().last().unwrap_or_default();
+    assert!(
+        last.starts_with("2 environments have a new data key; "),
+        "{printed}"
+    );
+    assert!(!last.contains("; 0 values re-encrypted"), "{printed}");
+}

@@ -26,22 +26,33 @@ pub struct Context<'a> {
     pub row: &'a [u8],
 }
 
-/// The data keys of one environment, all versions of them. The newest one
-/// seals. `Debug` shows no keys, and dropping erases them.
+/// The data keys of one environment, all versions of them. The newest one that
+/// every process has had time to load seals. `Debug` shows no keys, and
+/// dropping erases them.
 ///
 /// A sealed value is `1 ‖ version of the data key (u32, big-endian) ‖ 12-byte
 /// nonce ‖ ciphertext ‖ 16-byte tag`.
 pub struct EnvironmentKeys {
     environment: EnvironmentId,
     keys: BTreeMap<u32, KeyBytes>,
+    sealing: u32,
 }
 
 impl EnvironmentKeys {
-    pub(super) fn new(environment: EnvironmentId, keys: BTreeMap<u32, KeyBytes>) -> Self {
-        Self { environment, keys }
+    /// `sealing` is the version that seals, one of `keys`.
+    pub(super) fn new(
+        environment: EnvironmentId,
+        keys: BTreeMap<u32, KeyBytes>,
+        sealing: u32,
+    ) -> Self {
+        Self {
+            environment,
+            keys,
+            sealing,
+        }
     }
 
-    /// The version that seals.
+    /// The newest version, known to all processes or not.
     pub(super) fn newest(&self) -> Option<u32> {
         self.keys.last_key_value().map(|(version, _)| *version)
     }
@@ -52,6 +63,16 @@ impl EnvironmentKeys {
     /// [`Error::Unlisted`] for a column that rotation does not know;
     /// [`Error::NoDataKey`], [`Error::Random`], [`Error::Cipher`].
     pub fn seal(&self, context: &Context<'_>, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        self.seal_with(self.sealing, context, plain)
+    }
+
+    /// As [`EnvironmentKeys::seal`], with the version that the caller chooses.
+    pub(super) fn seal_with(
+        &self,
+        version: u32,
+        context: &Context<'_>,
+        plain: &[u8],
+    ) -> Result<Vec<u8>, Error> {
         let Context { table, column, .. } = *context;
         if !SEALED
             .iter()
@@ -59,7 +80,7 @@ impl EnvironmentKeys {
         {
             return Err(Error::Unlisted { table, column });
         }
-        let (version, key) = self.keys.last_key_value().ok_or(Error::NoDataKey {
+        let key = self.keys.get(&version).ok_or(Error::NoDataKey {
             environment: self.environment,
         })?;
         let [a, b, c, d] = version.to_be_bytes();

@@ -88,6 +88,13 @@ impl Vault {
         self.inner.cache_ttl
     }
 
+    /// How old a data key must be before it seals. Every process that serves has
+    /// it by then, and the requests are over that used what was cached before: a
+    /// value that one process seals, all others can open.
+    fn settling(&self) -> Duration {
+        self.inner.cache_ttl * 2
+    }
+
     /// Checks, at start, that the keyring belongs to the database and has every
     /// root key that a data key needs, and notes a new primary root key.
     ///
@@ -184,17 +191,19 @@ impl Vault {
     async fn load(&self, environment: EnvironmentId) -> Result<Arc<EnvironmentKeys>, Error> {
         let rows = {
             let mut conn = self.database().conn().await?;
-            store::versions(&mut conn, environment.0).await?
+            store::versions(&mut conn, environment.0, self.settling()).await?
         };
         let mut keys = BTreeMap::new();
-        for row in &rows {
+        let mut sealing = None;
+        for (row, is_settled) in &rows {
             let (_, version, key) = self.unwrap(row)?;
             keys.insert(version, key);
+            if *is_settled || sealing.is_none() {
+                sealing = Some(version);
+            }
         }
-        if keys.is_empty() {
-            return Err(Error::NoDataKey { environment });
-        }
-        Ok(Arc::new(EnvironmentKeys::new(environment, keys)))
+        let sealing = sealing.ok_or(Error::NoDataKey { environment })?;
+        Ok(Arc::new(EnvironmentKeys::new(environment, keys, sealing)))
     }
 
     async fn reload(&self, environment: EnvironmentId) -> Result<Arc<EnvironmentKeys>, Error> {

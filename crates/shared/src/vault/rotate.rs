@@ -1,11 +1,12 @@
 //! Rotation while requests run: row by row, each by compare-and-set, so that it
 //! can stop anywhere and start again.
 //!
-//! Replacing the data key cannot finish at once: for as long as keys are cached,
-//! other processes seal with the version that they have. So the walk over the
-//! sealed columns is repeated until that time has passed and a walk finds
-//! nothing left. Older versions stay and only open, for the value that a slow
-//! request writes even later.
+//! Replacing the data key cannot happen at once. Other processes cannot open
+//! what the new version seals before they have loaded it, so for as long as keys
+//! are cached nobody uses it. Then some still seal with the older version until
+//! they load again, so the walk over the sealed columns is repeated until that
+//! time has passed too and a walk finds nothing left. Older versions stay and
+//! only open, for the value that a slow request writes even later.
 
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Binary, Text, Uuid as SqlUuid};
@@ -68,7 +69,7 @@ impl Vault {
     }
 
     /// Gives every environment a new data key and seals everything with it.
-    /// Takes at least twice as long as keys are cached (see [`Vault::new`]).
+    /// Takes at least three times as long as keys are cached (see [`Vault::new`]).
     /// `progress` is called after each page of values.
     ///
     /// # Errors
@@ -88,11 +89,11 @@ impl Vault {
                 .await?;
             report.environments += 1;
         }
+        tokio::time::sleep(self.settling()).await;
         self.walk_all(&environments, &mut report, &mut progress)
             .await?;
-        // Others keep keys that they loaded before for that long; once more for
-        // the requests that use them when they expire.
-        tokio::time::sleep(self.cache_ttl() * 2).await;
+        // Others keep what they loaded just before for that long.
+        tokio::time::sleep(self.cache_ttl()).await;
         loop {
             let before = report;
             report.unreadable = 0;
@@ -140,7 +141,7 @@ impl Vault {
             };
             after.clone_from(&last.id);
             for row in &page {
-                match reseal(&mut conn, environment, keys, column, row).await? {
+                match reseal(&mut conn, environment, keys, newest, column, row).await? {
                     Outcome::Resealed => report.resealed += 1,
                     Outcome::Overtaken => report.overtaken += 1,
                     Outcome::Unreadable => report.unreadable += 1,
@@ -195,6 +196,7 @@ async fn reseal(
     conn: &mut Connection,
     environment: EnvironmentId,
     keys: &EnvironmentKeys,
+    newest: u32,
     sealed: &SealedColumn,
     row: &Row,
 ) -> Result<Outcome, Error> {
@@ -212,7 +214,7 @@ async fn reseal(
             return Ok(Outcome::Unreadable);
         }
     };
-    let value = keys.seal(&context, &plain)?;
+    let value = keys.seal_with(newest, &context, &plain)?;
     let sql = format!(
         "UPDATE {table} SET {column} = $1 \
          WHERE environment_id = $2 AND id = $3::text::{row} AND {column} = $4",

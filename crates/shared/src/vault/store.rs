@@ -1,7 +1,11 @@
 //! The queries on `data_keys` and `root_keys`. Rotation and the check at start
 //! are among the few that look at all environments.
 
+use std::time::Duration;
+
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::{Bool, Double};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
@@ -18,14 +22,20 @@ pub(super) struct DataKey {
     pub(super) wrapped: Vec<u8>,
 }
 
-/// All versions of an environment's data key.
+/// All versions of an environment's data key, in their order, and whether each
+/// is at least that old by the database's clock.
 pub(super) async fn versions(
     conn: &mut Connection,
     environment: Uuid,
-) -> QueryResult<Vec<DataKey>> {
+    age: Duration,
+) -> QueryResult<Vec<(DataKey, bool)>> {
+    let is_that_old = sql::<Bool>("created_at + make_interval(secs => ")
+        .bind::<Double, _>(age.as_secs_f64())
+        .sql(") <= now()");
     data_keys::table
         .filter(data_keys::environment_id.eq(environment))
-        .select(DataKey::as_select())
+        .order(data_keys::version)
+        .select((DataKey::as_select(), is_that_old))
         .load(conn)
         .await
 }

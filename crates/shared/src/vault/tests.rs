@@ -16,7 +16,8 @@ const CREDENTIALS: Context<'_> = Context {
 
 fn keys(environment: EnvironmentId, versions: &[u32]) -> EnvironmentKeys {
     let key = |version: &u32| (*version, KeyBytes::from([0x2a; 32]));
-    EnvironmentKeys::new(environment, versions.iter().map(key).collect())
+    let newest = versions.iter().copied().max().unwrap_or_default();
+    EnvironmentKeys::new(environment, versions.iter().map(key).collect(), newest)
 }
 
 fn keyring(ids: &[&str]) -> Keyring {

@@ -341,6 +341,32 @@ async fn values_that_do_not_open_are_counted_and_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn other_processes_can_open_with_what_they_have_cached_while_data_keys_rotate() {
+    let test = TestDatabase::new().await;
+    let database = test.database();
+    let main = entry("main");
+    let other_process = vault(&database, &[&main]);
+    let env = environment(&database, &other_process).await;
+    insert_connection(&database, &other_process, env, 1).await;
+    let id = 1_i64.to_be_bytes();
+    let context = context("credentials", &id);
+
+    let rotating = vault(&database, &[&main]);
+    let mut rotation = tokio::spawn(async move { rotating.rotate_data(|_| ()).await });
+    let mut reads = 0;
+    while !rotation.is_finished() {
+        let keys = other_process.environment(env).await.unwrap();
+        let row = connections(&database, env, Some(1)).await.remove(0);
+        keys.open(&context, &row.credentials).expect("a key that is cached");
+        reads += 1;
+    }
+    assert!(reads > 2, "{reads}");
+    assert_eq!((&mut rotation).await.unwrap().unwrap().resealed, 3);
+    let row = connections(&database, env, Some(1)).await.remove(0);
+    assert_eq!(version(&row.credentials), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_key_made_meanwhile_by_another_process_opens() {
     let test = TestDatabase::new().await;
     let database = test.database();
