@@ -68,7 +68,7 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
 fn catalogue(config: &Config) -> Result<Catalogue, Error> {
     let mut catalogue = Catalogue::builtin()?;
     if let Some(dir) = &config.providers.dir {
-        catalogue.extend(Catalogue::from_dir(dir)?);
+        catalogue.add_dir(dir)?;
     }
     Ok(catalogue)
 }

@@ -1,5 +1,7 @@
 //! Query strings, read strictly: each parameter is known, and given once.
 
+use std::collections::BTreeMap;
+
 use actix_web::HttpRequest;
 use linkspan_api::{ErrorCode, FieldError};
 
@@ -80,6 +82,11 @@ impl Query {
                 Err(Failure::query("invalid_type", message, name))
             }
         }
+    }
+
+    /// What was not taken, by name; of a repeated one the last value.
+    pub(crate) fn into_map(self) -> BTreeMap<String, String> {
+        self.left.into_iter().collect()
     }
 
     /// Refuses what was not taken, and what no text can contain.

@@ -14,7 +14,10 @@ use crate::error::Failure;
 use crate::extract::{Body, Browser, Query};
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.route("/api-auth/api-key/{unique_key}", web::post().to(api_key));
+    config
+        .route("/api-auth/api-key/{unique_key}", web::post().to(api_key))
+        .route("/api-auth/basic/{unique_key}", web::post().to(basic))
+        .route("/auth/unauthenticated/{unique_key}", web::post().to(unauthenticated));
 }
 
 #[derive(Deserialize)]
@@ -25,27 +28,69 @@ struct ApiKey {
 }
 
 async fn api_key(
-    Browser(session): Browser,
+    browser: Browser,
     state: web::Data<State>,
     unique_key: web::Path<String>,
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: ApiKey = body.json().await?;
-    let mut query = Query::of(&request);
+    let fields = BTreeMap::from([("apiKey".to_owned(), body.api_key)]);
+    connect(browser, &state, &unique_key, &request, AuthMode::ApiKey, fields).await
+}
+
+/// Either may be empty: some APIs take a key in one place and nothing in the
+/// other.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Basic {
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    password: String,
+}
+
+async fn basic(
+    browser: Browser,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: Basic = body.json().await?;
+    let fields = BTreeMap::from([
+        ("username".to_owned(), body.username),
+        ("password".to_owned(), body.password),
+    ]);
+    connect(browser, &state, &unique_key, &request, AuthMode::Basic, fields).await
+}
+
+/// The body, which the published client sends empty or as `{}`, is not read.
+async fn unauthenticated(
+    browser: Browser,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    connect(browser, &state, &unique_key, &request, AuthMode::None, BTreeMap::new()).await
+}
+
+/// The one way in for credentials, whatever their mode.
+async fn connect(
+    Browser(session): Browser,
+    state: &State,
+    unique_key: &str,
+    request: &HttpRequest,
+    mode: AuthMode,
+    fields: BTreeMap<String, String>,
+) -> Result<HttpResponse, Failure> {
+    let mut query = Query::of(request);
     Browser::take(&mut query);
     let connection_config = connection_config(&mut query);
     query.end()?;
-    let fields = BTreeMap::from([("apiKey".to_owned(), body.api_key)]);
-    let finished = finish::fields(
-        &state.core,
-        &session,
-        &unique_key,
-        AuthMode::ApiKey,
-        &fields,
-        connection_config,
-    )
-    .await?;
+    let core = &state.core;
+    let finished =
+        finish::fields(core, &session, unique_key, mode, &fields, connection_config).await?;
     Ok(HttpResponse::Ok().json(AuthResult {
         provider_config_key: finished.integration,
         connection_id: finished.connection_id,

@@ -6,6 +6,7 @@ use actix_web::http::header::LOCATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::ErrorCode;
 use linkspan_api::popup::{PopupError, PopupMessage};
+use linkspan_shared::Error;
 use linkspan_shared::connections::{begin, finish};
 use linkspan_shared::oauth_flows::{self, Flow};
 use secrecy::SecretString;
@@ -15,6 +16,9 @@ use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Browser, Query};
 use crate::pages::{self, Outcome};
+
+/// What `credentials[…]` may bring: a client in place of the integration's.
+const OWN_CLIENT: [&str; 2] = ["oauth_client_id_override", "oauth_client_secret_override"];
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
@@ -88,12 +92,21 @@ async fn off(
 ) -> Result<begin::Begun, Failure> {
     let Browser(session) = browser?;
     Browser::take(&mut query);
-    let request = begin::Request {
+    let mut request = begin::Request {
         ws_client_id: channel.ws_client_id.clone(),
         origin: channel.origin.clone(),
         authorization_params: query.take_map("authorization_params").into_iter().collect(),
         connection_config: connection_config(&mut query),
     };
+    let user_scope = query.take("user_scope");
+    request.authorization_params.extend(user_scope.map(|scope| ("user_scope".to_owned(), scope)));
+    for (name, value) in query.take_map("credentials") {
+        if !OWN_CLIENT.contains(&name.as_str()) {
+            let name = format!("credentials[{name}]");
+            return Err(Failure::query("unrecognized_keys", "unknown parameter", &name));
+        }
+        request.connection_config.insert(name, value.into());
+    }
     query.end()?;
     Ok(begin::oauth(&state.core, &session, unique_key, request).await?)
 }
@@ -147,7 +160,7 @@ async fn take(state: &State, token: &SecretString) -> Result<Option<Flow>, Failu
     Ok(oauth_flows::take(&mut conn, &state.core.vault, token).await?)
 }
 
-async fn back(state: &State, request: &HttpRequest, mut query: Query, flow: Flow) -> HttpResponse {
+async fn back(state: &State, request: &HttpRequest, query: Query, flow: Flow) -> HttpResponse {
     let channel = Channel {
         ws_client_id: flow.details.ws_client_id.clone(),
         origin: flow.details.origin.clone(),
@@ -160,13 +173,11 @@ async fn back(state: &State, request: &HttpRequest, mut query: Query, flow: Flow
         let kind = PopupError::StateCookieErr;
         return channel.fail(state, connection_id, kind, reason).await;
     }
-    let Some(code) = given(&mut query, "code") else {
-        let reason = refusal(&mut query);
-        let kind = PopupError::CallbackErr;
-        return channel.fail(state, connection_id, kind, &reason).await;
-    };
-    match finish::oauth(&state.core, &flow, &SecretString::from(code)).await {
+    match finish::oauth(&state.core, &flow, &query.into_map()).await {
         Ok(finished) => channel.succeed(state, finished).await,
+        Err(Error::NoCode(reason)) => {
+            channel.fail(state, connection_id, PopupError::CallbackErr, &reason).await
+        }
         Err(error) => {
             let failure = Failure::from(error);
             let kind = popup_error(&failure);
@@ -175,31 +186,6 @@ async fn back(state: &State, request: &HttpRequest, mut query: Query, flow: Flow
                 .await
         }
     }
-}
-
-/// Where providers say why there is no code, in the order in which it reads
-/// best.
-const REFUSAL_PARAMS: [&str; 6] = [
-    "error",
-    "status_code",
-    "error_description",
-    "error_reason",
-    "error_message",
-    "error_uri",
-];
-
-/// What the provider says of why there is no code (RFC 6749, 4.1.2.1).
-fn refusal(query: &mut Query) -> String {
-    let mut said = REFUSAL_PARAMS
-        .iter()
-        .filter_map(|name| given(query, name))
-        .collect::<Vec<_>>()
-        .join(": ");
-    if said.is_empty() {
-        return "The provider gave neither a code nor an error.".to_owned();
-    }
-    said.truncate(said.floor_char_boundary(500));
-    format!("The provider refused: {said}")
 }
 
 /// Who waits for a flow's result.

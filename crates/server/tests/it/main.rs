@@ -13,6 +13,7 @@ mod environments;
 mod flow;
 mod integrations;
 mod logs;
+mod modes;
 mod proxy;
 mod proxy_failures;
 mod proxy_wire;

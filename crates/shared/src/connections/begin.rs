@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use linkspan_auth::{Client, Entry, oauth2};
-use linkspan_providers::Config;
+use linkspan_providers::{Config, Template};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
@@ -14,6 +14,10 @@ use crate::connect_sessions::ConnectSession;
 use crate::integrations::{self, Integration};
 use crate::oauth_flows::{self, Details};
 use crate::{Core, Error, token};
+
+/// The parameter for scopes of the person, beside those of the app. Providers
+/// that know none are not sent it.
+const USER_SCOPE: &str = "user_scope";
 
 /// What the browser brings along.
 #[derive(Debug, Default)]
@@ -75,20 +79,16 @@ pub async fn oauth(
     let state: SecretString = token::random_hex::<32>()?.into();
     let redirect_uri = redirect_uri(&core.settings.public_url);
     let defaults = session.details.defaults.get(unique_key);
-    let reconnect = session.details.reconnect.as_ref();
-    let connection_config = merged(
-        merged(
-            reconnect.map(|of| of.connection_config.clone()).unwrap_or_default(),
-            Some(&request.connection_config),
-        ),
-        defaults.map(|defaults| &defaults.connection_config),
-    );
+    let connection_config =
+        connection_config(session, unique_key, &template, request.connection_config);
     let mut authorization_params = request.authorization_params;
     authorization_params.extend(
         defaults
             .into_iter()
             .flat_map(|defaults| defaults.authorization_params.clone()),
     );
+    let user_scopes = defaults.and_then(|defaults| defaults.user_scopes.clone());
+    authorization_params.extend(user_scopes.map(|scopes| (USER_SCOPE.to_owned(), scopes)));
     let config = Config {
         template: &template,
         connection: &connection_config,
@@ -129,6 +129,27 @@ pub async fn oauth(
         authorize_url: begun.authorize_url,
         flow_id,
     })
+}
+
+/// The configuration that a connection starts with: what the session says, over
+/// what the browser says, over what the connection had before. A browser does not
+/// say what the platform finds out, such as where the API is.
+pub(super) fn connection_config(
+    session: &ConnectSession,
+    unique_key: &str,
+    template: &Template,
+    mut from_browser: Map<String, Value>,
+) -> Map<String, Value> {
+    let fields = &template.connection_config.0;
+    from_browser.retain(|name, _| !fields.get(name).is_some_and(|field| field.automated));
+    let details = &session.details;
+    let had = details.reconnect.as_ref();
+    let had = had.map(|of| of.connection_config.clone());
+    let set = details.defaults.get(unique_key);
+    merged(
+        merged(had.unwrap_or_default(), Some(&from_browser)),
+        set.map(|defaults| &defaults.connection_config),
+    )
 }
 
 /// The integration's OAuth client.

@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::live::{self, LiveKey};
-use super::{Connection, NewConnection, begin, edit, store};
+use super::{Connection, NewConnection, begin, edit, store, verify};
 use crate::connect_sessions::{self, ConnectSession};
 use crate::integrations::{self, Integration};
 use crate::logs::{Kind, Level, Operation};
@@ -25,15 +25,26 @@ pub struct Finished {
     pub integration: String,
     /// The connection's id.
     pub connection_id: String,
+    /// Scopes that were asked for and not granted, as far as the provider says.
+    pub missing_scopes: Vec<String>,
 }
 
-/// Exchanges the code that a provider's callback brought and stores the
-/// connection.
+/// Keys of a connection's configuration, each a list of scopes.
+const GRANTED_SCOPES: &str = "oauth_granted_scopes";
+const MISSING_SCOPES: &str = "oauth_missing_scopes";
+
+/// Exchanges the code that a provider's callback brought, by the name that the
+/// template gives it, and stores the connection.
 ///
 /// # Errors
-/// When the provider gives no token, or the database fails; nothing is stored
+/// [`Error::NoCode`] with the provider's reason, [`Error::ConnectionTest`], and
+/// when the provider gives no token or the database fails; nothing is stored
 /// then.
-pub async fn oauth(core: &Core, flow: &Flow, code: &SecretString) -> Result<Finished, Error> {
+pub async fn oauth(
+    core: &Core,
+    flow: &Flow,
+    callback: &BTreeMap<String, String>,
+) -> Result<Finished, Error> {
     let keys = core.vault.environment(flow.environment_id).await?;
     let integration = {
         let mut conn = core.db.conn().await?;
@@ -44,7 +55,16 @@ pub async fn oauth(core: &Core, flow: &Flow, code: &SecretString) -> Result<Fini
         &integration.provider,
         &flow.details.connection_id,
     );
-    let result = exchange_and_store(core, flow, &integration, code).await;
+    let result = exchange_and_store(core, flow, &integration, callback).await;
+    if let Ok(finished) = &result
+        && !finished.missing_scopes.is_empty()
+    {
+        let missing = finished.missing_scopes.join(", ");
+        operation.say(
+            Level::Warn,
+            format!("The provider did not grant: {missing}"),
+        );
+    }
     log_end(&mut operation, &result);
     core.logs.write(operation);
     result
@@ -54,9 +74,14 @@ async fn exchange_and_store(
     core: &Core,
     flow: &Flow,
     integration: &Integration,
-    code: &SecretString,
+    callback: &BTreeMap<String, String>,
 ) -> Result<Finished, Error> {
     let template = core.template(&integration.provider)?;
+    let code = callback.get(oauth2::code_param(&template));
+    let code = match code.filter(|code| !code.is_empty()) {
+        Some(code) => SecretString::from(code.clone()),
+        None => return Err(Error::NoCode(refusal(callback))),
+    };
     let verifier = flow.details.pkce_verifier.clone().map(SecretString::from);
     let config = Config {
         template: &template,
@@ -64,16 +89,17 @@ async fn exchange_and_store(
         integration: &integration.config,
     };
     let grant = oauth2::CodeGrant {
-        code,
+        code: &code,
         redirect_uri: &flow.details.redirect_uri,
         pkce_verifier: verifier.as_ref(),
     };
     let client = begin::client(integration)?;
     let finished = oauth2::finish(&client, &config, &grant, &Outbound(&core.http)).await?;
-    // What the flow was started with holds against what the provider says.
-    let mut connection_config = finished.metadata;
-    connection_config.extend(flow.details.connection_config.clone());
-    make(
+    let mut connection_config = oauth2::callback_metadata(&template, callback);
+    connection_config.extend(finished.metadata.clone());
+    keep_what_was_given(flow, &mut connection_config);
+    note_scopes(&finished, &mut connection_config);
+    let made = make(
         core,
         integration,
         flow.details.connection_id.clone(),
@@ -81,14 +107,74 @@ async fn exchange_and_store(
         connection_config,
         &flow.details.session,
     )
-    .await
+    .await?;
+    Ok(Finished {
+        missing_scopes: finished.missing_scopes,
+        ..made
+    })
+}
+
+/// What the flow was started with holds against what the provider says, unless it
+/// is empty, or only what the provider said the last time.
+fn keep_what_was_given(flow: &Flow, connection_config: &mut Map<String, Value>) {
+    let details = &flow.details;
+    let had = details.session.reconnect.as_ref();
+    for (name, value) in &details.connection_config {
+        let is_old = had.is_some_and(|of| of.connection_config.get(name) == Some(value));
+        if *value != "" && !(is_old && connection_config.contains_key(name)) {
+            connection_config.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Writes down which scopes the provider says it granted, and which of those
+/// asked for it did not.
+fn note_scopes(finished: &oauth2::Finished, connection_config: &mut Map<String, Value>) {
+    connection_config.remove(GRANTED_SCOPES);
+    connection_config.remove(MISSING_SCOPES);
+    if let Some(granted) = &finished.granted_scopes {
+        connection_config.insert(GRANTED_SCOPES.to_owned(), granted.clone().into());
+    }
+    if !finished.missing_scopes.is_empty() {
+        let missing = finished.missing_scopes.clone();
+        connection_config.insert(MISSING_SCOPES.to_owned(), missing.into());
+    }
+}
+
+/// Where providers say why there is no code, in the order in which it reads
+/// best.
+const REFUSAL_PARAMS: [&str; 6] = [
+    "error",
+    "status_code",
+    "error_description",
+    "error_reason",
+    "error_message",
+    "error_uri",
+];
+
+/// What the provider says of why there is no code (RFC 6749, 4.1.2.1).
+fn refusal(callback: &BTreeMap<String, String>) -> String {
+    let said = REFUSAL_PARAMS
+        .iter()
+        .filter_map(|name| callback.get(*name));
+    let said: Vec<&str> = said
+        .map(String::as_str)
+        .filter(|text| !text.is_empty())
+        .collect();
+    let mut said = said.join(": ");
+    if said.is_empty() {
+        return "The provider gave neither a code nor an error.".to_owned();
+    }
+    said.truncate(said.floor_char_boundary(500));
+    format!("The provider refused: {said}")
 }
 
 /// Stores a connection that typed-in credentials authorise.
 ///
 /// # Errors
-/// [`Error::Invalid`] for fields that do not fit the template, and
-/// [`Error::WrongMode`] for a provider that takes other ones.
+/// [`Error::Invalid`] for fields that do not fit the template,
+/// [`Error::WrongMode`] for a provider that takes other ones, and
+/// [`Error::ConnectionTest`] when the provider does not take them.
 pub async fn fields(
     core: &Core,
     session: &ConnectSession,
@@ -109,6 +195,7 @@ pub async fn fields(
         return Err(Error::WrongMode(integration.provider));
     }
     let connection_id = session.details.connection_id();
+    let connection_config = begin::connection_config(session, unique_key, &template, connection_config);
     let mut operation = Operation::begin(environment, Kind::Auth, "create").about(
         unique_key,
         &integration.provider,
@@ -149,9 +236,19 @@ async fn make(
     integration: &Integration,
     connection_id: String,
     credentials: Credentials,
-    connection_config: Map<String, Value>,
+    mut connection_config: Map<String, Value>,
     session: &connect_sessions::Details,
 ) -> Result<Finished, Error> {
+    // The credentials have it, sealed.
+    connection_config.remove(linkspan_auth::SECRET_OVERRIDE);
+    let template = core.template(&integration.provider)?;
+    let config = Config {
+        template: &template,
+        connection: &connection_config,
+        integration: &integration.config,
+    };
+    let client = begin::client(integration).ok();
+    verify::credentials(core, &config, client.as_ref(), &credentials).await?;
     let keys = core.vault.environment(integration.environment_id).await?;
     let new = NewConnection {
         connection_id,
@@ -176,6 +273,7 @@ async fn make(
     Ok(Finished {
         integration: integration.unique_key.clone(),
         connection_id: stored.connection_id,
+        missing_scopes: Vec::new(),
     })
 }
 

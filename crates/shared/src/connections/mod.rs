@@ -10,6 +10,7 @@ pub mod metadata;
 pub mod refresh;
 pub mod sweep;
 mod store;
+mod verify;
 
 pub use live::Live;
 pub use edit::update;
