@@ -3,46 +3,11 @@
 use http::Method;
 use linkspan_api::{Scope, Scopes};
 use linkspan_shared::tenancy::api_keys;
-use linkspan_testkit::TestApp;
-use secrecy::SecretString;
+use linkspan_testkit::{Reply, TestApp};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-/// Every route that takes an API key, with one scope that opens it (none: any
-/// key does).
-const ROUTES: [(Method, &str, Option<Scope>); 12] = [
-    (Method::GET, "/providers", None),
-    (Method::GET, "/providers/demo", None),
-    (Method::GET, "/integrations", Some(Scope::IntegrationsList)),
-    (
-        Method::POST,
-        "/integrations",
-        Some(Scope::IntegrationsCreate),
-    ),
-    (
-        Method::GET,
-        "/integrations/x",
-        Some(Scope::IntegrationsRead),
-    ),
-    (
-        Method::DELETE,
-        "/integrations/x",
-        Some(Scope::IntegrationsDelete),
-    ),
-    (
-        Method::POST,
-        "/connect/sessions",
-        Some(Scope::ConnectSessionsWrite),
-    ),
-    (Method::GET, "/connections", Some(Scope::ConnectionsList)),
-    (Method::GET, "/connections/x", Some(Scope::ConnectionsRead)),
-    (
-        Method::DELETE,
-        "/connections/x",
-        Some(Scope::ConnectionsDelete),
-    ),
-    (Method::GET, "/proxy/x", Some(Scope::Proxy)),
-    (Method::POST, "/proxy/x", Some(Scope::Proxy)),
-];
+use crate::routes::{Opens, ROUTES, Route};
 
 pub(crate) async fn key(app: &TestApp, scopes: Scopes) -> SecretString {
     let mut conn = app.core.db.conn().await.unwrap();
@@ -51,62 +16,172 @@ pub(crate) async fn key(app: &TestApp, scopes: Scopes) -> SecretString {
         .unwrap()
 }
 
+/// Calls a route with a bearer token, if there is one. What its path names does
+/// not exist, except for the integration `demo`.
+async fn call(app: &TestApp, route: &Route, query: &str, token: Option<&SecretString>) -> Reply {
+    let path = route
+        .path
+        .replace("{unique_key}", "demo")
+        .replace("{number}", "999999");
+    let path = path.replace("{id}", "019ab000-0000-7000-8000-000000000000");
+    let path = format!("{}{query}", path.replace(['{', '}'], ""));
+    match token {
+        Some(token) => {
+            app.call_as(token, route.method(), &path, &[], Value::Null)
+                .await
+        }
+        None => {
+            let request = http::Request::builder()
+                .method(route.method())
+                .uri(app.url(&path));
+            app.send(request.body(bytes::Bytes::new()).unwrap()).await
+        }
+    }
+}
+
+fn is_open(reply: &Reply) -> bool {
+    ![401, 403].contains(&reply.status.as_u16())
+}
+
+fn says(reply: &Reply, status: u16, code: &str, route: &Route) {
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (status, code),
+        "{route:?}"
+    );
+}
+
+async fn session(app: &TestApp) -> SecretString {
+    app.connect_session().await.into()
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn a_route_opens_to_its_scope_and_to_no_other() {
+async fn a_route_opens_to_each_of_its_scopes_and_to_no_other() {
     let app = TestApp::start().await;
-    for (method, path, scope) in ROUTES {
-        let Some(scope) = scope else { continue };
-        let right = key(&app, [scope].into_iter().collect()).await;
-        let others = Scope::ALL.iter().copied().filter(|&other| {
-            // Reading credentials includes reading.
-            other != scope && other.as_str() != format!("{}_credentials", scope.as_str())
-        });
+    for route in ROUTES {
+        let scopes = match route.opens {
+            Opens::Key(scopes) | Opens::KeyOrSession(scopes) if !scopes.is_empty() => scopes,
+            _ => continue,
+        };
+        let others = Scope::ALL
+            .iter()
+            .copied()
+            .filter(|scope| !scopes.contains(scope));
         let wrong = key(&app, others.collect()).await;
-        let refused = app
-            .call_as(&wrong, method.clone(), path, &[], Value::Null)
-            .await;
-        assert_eq!(refused.status, 403, "{method} {path}");
-        assert_eq!(refused.code(), "forbidden");
+        let refused = call(&app, route, "", Some(&wrong)).await;
+        says(&refused, 403, "forbidden", route);
         let message = refused.json()["error"]["message"].to_string();
-        assert!(message.contains(scope.as_str()), "{message}");
-        let taken = app
-            .call_as(&right, method.clone(), path, &[], Value::Null)
-            .await;
-        assert!(
-            ![401, 403].contains(&taken.status.as_u16()),
-            "{method} {path}: {taken:?}"
-        );
+        for scope in scopes {
+            assert!(message.contains(scope.as_str()), "{message}");
+            let right = key(&app, [*scope].into_iter().collect()).await;
+            let reply = call(&app, route, "", Some(&right)).await;
+            assert!(is_open(&reply), "{route:?} with {scope:?}: {reply:?}");
+        }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_route_opens_without_a_valid_key() {
+async fn no_route_opens_without_what_it_asks_for() {
     let app = TestApp::start().await;
-    let unknown: SecretString = uuid::Uuid::new_v4().to_string().into();
-    for (method, path, _) in ROUTES {
-        for (header, code) in [
-            (None, "missing_auth_header"),
-            (Some("Bearer"), "malformed_auth_header"),
-            (Some("Basic eDp5"), "malformed_auth_header"),
-            (Some("Bearer not-a-uuid"), "invalid_secret_key_format"),
-        ] {
-            let mut request = http::Request::builder()
-                .method(method.clone())
-                .uri(app.url(path));
-            if let Some(value) = header {
-                request = request.header("authorization", value);
+    app.create_demo("demo").await;
+    let unknown_key: SecretString = uuid::Uuid::new_v4().to_string().into();
+    let unknown_session: SecretString = format!("nango_connect_session_{}", "0".repeat(64)).into();
+    let nonsense: SecretString = "not-a-uuid".into();
+    for route in ROUTES {
+        let ask = async |token| call(&app, route, "", token).await;
+        match route.opens {
+            Opens::Key(_) => {
+                says(&ask(None).await, 401, "missing_auth_header", route);
+                says(
+                    &ask(Some(&nonsense)).await,
+                    401,
+                    "invalid_secret_key_format",
+                    route,
+                );
+                says(
+                    &ask(Some(&unknown_key)).await,
+                    401,
+                    "unknown_account",
+                    route,
+                );
+                let session = session(&app).await;
+                says(
+                    &ask(Some(&session)).await,
+                    401,
+                    "invalid_secret_key_format",
+                    route,
+                );
             }
-            let reply = app.send(request.body(bytes::Bytes::new()).unwrap()).await;
-            assert_eq!(
-                (reply.status.as_u16(), reply.code().as_str()),
-                (401, code),
-                "{path}"
-            );
+            Opens::KeyOrSession(_) => {
+                says(&ask(None).await, 401, "missing_auth_header", route);
+                says(
+                    &ask(Some(&nonsense)).await,
+                    401,
+                    "invalid_secret_key_format",
+                    route,
+                );
+                says(
+                    &ask(Some(&unknown_key)).await,
+                    401,
+                    "unknown_account",
+                    route,
+                );
+                let code = "unknown_connect_session_token";
+                says(&ask(Some(&unknown_session)).await, 401, code, route);
+                let session = session(&app).await;
+                assert!(is_open(&ask(Some(&session)).await), "{route:?}");
+            }
+            Opens::Session => {
+                says(&ask(None).await, 401, "missing_auth_header", route);
+                let code = "invalid_connect_session_token_format";
+                says(&ask(Some(&app.dev.api_key)).await, 401, code, route);
+                let code = "unknown_connect_session_token";
+                says(&ask(Some(&unknown_session)).await, 401, code, route);
+                let session = session(&app).await;
+                assert!(is_open(&ask(Some(&session)).await), "{route:?}");
+            }
+            Opens::Browser => browser_route(&app, route, &unknown_session).await,
+            Opens::Anybody => assert!(is_open(&ask(None).await), "{route:?}"),
         }
-        let reply = app.call_as(&unknown, method, path, &[], Value::Null).await;
+    }
+}
+
+/// A page cannot set headers on a navigation: these routes read the query, and
+/// an API key in a header is nothing to them.
+async fn browser_route(app: &TestApp, route: &Route, unknown: &SecretString) {
+    let with = |token: &SecretString| format!("?connect_session_token={}", token.expose_secret());
+    let without = [
+        call(app, route, "", None).await,
+        call(app, route, "", Some(&app.dev.api_key)).await,
+        call(app, route, &with(unknown), None).await,
+        call(app, route, &with(&app.dev.api_key), None).await,
+    ];
+    for reply in without {
+        assert!(
+            [400, 401].contains(&reply.status.as_u16()),
+            "{route:?}: {reply:?}"
+        );
+    }
+    let reply = call(app, route, &with(&session(app).await), None).await;
+    let is_refused = || {
+        let code = reply.code();
+        code.contains("session") || code == "invalid_query_params"
+    };
+    assert!(
+        is_open(&reply) && (reply.status == 302 || !is_refused()),
+        "{route:?}: {reply:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_header_is_said_to_be_malformed() {
+    let app = TestApp::start().await;
+    for header in ["Bearer", "Basic eDp5", "Bearer "] {
+        let request = http::Request::get(app.url("/integrations")).header("authorization", header);
+        let reply = app.send(request.body(bytes::Bytes::new()).unwrap()).await;
         assert_eq!(
             (reply.status.as_u16(), reply.code().as_str()),
-            (401, "unknown_account")
+            (401, "malformed_auth_header")
         );
     }
 }

@@ -11,6 +11,35 @@ async fn bearer(app: &TestApp, unique_key: &str) {
     assert_eq!(reply.status, 200, "{reply:?}");
 }
 
+/// Tokens that belong to another client than the integration's are refreshed by
+/// that client.
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_tokens_are_refreshed_by_the_client_that_they_came_with() {
+    let app = TestApp::start().await;
+    let id = app.connect_demo().await;
+    let path = format!("/connections/{id}?provider_config_key=demo");
+    let theirs = app.get(&path).await.json()["credentials"].clone();
+    let good = app.provider.client();
+    let wrong = json!({ "credentials": { "type": "OAUTH2", "client_id": "another",
+                                         "client_secret": "another" } });
+    let reply = app.call(Method::PATCH, "/integrations/demo", wrong).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let import = json!({ "provider_config_key": "demo", "connection_id": "mine",
+        "credentials": { "type": "OAUTH2", "access_token": theirs["access_token"],
+            "refresh_token": theirs["refresh_token"],
+            "config_override": { "client_id": good.client_id,
+                                 "client_secret": good.client_secret } } });
+    let made = app.post("/connections", import).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let forced = "/connections/mine?provider_config_key=demo&force_refresh=true";
+    let fresh = app.get(forced).await;
+    assert_eq!(fresh.status, 200, "{fresh:?}");
+    assert_ne!(
+        fresh.json()["credentials"]["access_token"],
+        theirs["access_token"]
+    );
+}
+
 /// Imports a connection of an integration `bearer`.
 async fn import(app: &TestApp, id: &str, more: Value) -> Reply {
     let mut body = json!({
@@ -184,6 +213,15 @@ async fn an_import_that_does_not_fit_is_refused_by_field() {
             json!({ "provider_config_key": "demo",
                     "credentials": { "type": "OAUTH2", "access_token": "a", "expires_at": "soon" } }),
             json!(["credentials", "expires_at"]),
+        ),
+        (
+            json!({ "provider_config_key": "demo", "credentials":
+                { "type": "OAUTH2", "access_token": "a", "config_override": { "client_id": "b" } } }),
+            json!(["credentials", "config_override"]),
+        ),
+        (
+            json!({ "connection_config": { "oauth_client_secret_override": "s" } }),
+            json!(["connection_config", "oauth_client_secret_override"]),
         ),
         (
             json!({ "connection_id": "a\u{0}b" }),
@@ -401,4 +439,37 @@ async fn merges_at_once_lose_nothing() {
     let all: serde_json::Map<_, _> = (0..16).map(|n| (format!("k{n}"), json!(n))).collect();
     assert_eq!(metadata(&app, "one").await, Value::Object(all.clone()));
     assert_eq!(metadata(&app, "two").await, Value::Object(all));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_credentials_are_tried_where_the_template_says_how() {
+    let folder = std::env::temp_dir().join(uuid::Uuid::new_v4().to_string());
+    std::fs::create_dir(&folder).unwrap();
+    let template = "display_name: Checked\ncategories: [other]\nauth_mode: API_KEY\n\
+        integration_config:\n  baseUrl: { type: string, title: Address }\n\
+        credentials:\n  apiKey: { type: string, title: Key }\n\
+        proxy:\n  base_url: ${integrationConfig.baseUrl}\n  \
+        headers: { authorization: 'Bearer ${apiKey}' }\n  \
+        verification:\n    method: GET\n    endpoints: [/key-api/me]\n";
+    std::fs::write(folder.join("checked.yaml"), template).unwrap();
+    let app = TestApp::start_with(&[("LINKSPAN_PROVIDERS_DIR", folder.to_str().unwrap())]).await;
+    std::fs::remove_dir_all(&folder).unwrap();
+    let base_url = app
+        .provider
+        .base_url()
+        .as_str()
+        .trim_end_matches('/')
+        .to_owned();
+    let body = json!({ "unique_key": "bearer", "provider": "checked",
+                       "integration_config": { "baseUrl": base_url } });
+    assert_eq!(app.post("/integrations", body).await.status, 200);
+    let with = |key: &str| json!({ "credentials": { "type": "API_KEY", "apiKey": key } });
+    let refused = import(&app, "one", with("another")).await;
+    assert_eq!(refused.code(), "connection_test_failed", "{refused:?}");
+    assert_eq!(
+        app.get("/connections").await.json(),
+        json!({ "connections": [] })
+    );
+    let taken = import(&app, "one", with("demo-api-key")).await;
+    assert_eq!(taken.status, 200, "{taken:?}");
 }

@@ -22,5 +22,6 @@ mod rate;
 mod reconnect;
 mod refresh;
 mod rotate;
+mod routes;
 mod secrets;
 mod websocket;

@@ -28,7 +28,7 @@ async fn a_flow_replaces_the_credentials_and_keeps_the_rest() {
 
     let body = json!({ "connection_id": id, "integration_id": "demo" });
     let token = reconnect(&app, body).await;
-    let as_session = (&token).as_str().into();
+    let as_session = token.as_str().into();
     let view = app
         .call_as(
             &as_session,

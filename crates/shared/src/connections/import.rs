@@ -7,15 +7,15 @@ use chrono::{DateTime, Utc};
 use diesel_async::AsyncConnection;
 use linkspan_api::FieldError;
 use linkspan_api::connections::{ConnectionEndUser, ImportConnection, Object};
-use linkspan_auth::{Credentials, oauth2};
-use linkspan_providers::{AuthMode, Template};
+use linkspan_auth::{Credentials, OwnClient, SECRET_OVERRIDE, oauth2};
+use linkspan_providers::{AuthMode, Config, Template};
 use secrecy::SecretString;
 use serde_json::Value;
 use uuid::Uuid;
 
 use super::live::{self, Live, LiveKey};
-use super::{NewConnection, metadata, store};
-use crate::integrations;
+use super::{NewConnection, begin, metadata, store, verify};
+use crate::integrations::{self, Integration};
 use crate::logs::{Kind, Level, Operation};
 use crate::tenancy::EnvironmentId;
 use crate::{Core, Error, limits};
@@ -56,8 +56,9 @@ const FORMS: &[Form] = &[
 /// metadata unless there is new metadata.
 ///
 /// # Errors
-/// [`Error::UnknownIntegration`], or [`Error::Invalid`] by the path of what
-/// does not fit the integration.
+/// [`Error::UnknownIntegration`]; [`Error::Invalid`] by the path of what does
+/// not fit the integration; [`Error::ConnectionTest`] when the provider refuses
+/// the credentials.
 pub async fn import(
     core: &Core,
     environment: EnvironmentId,
@@ -72,6 +73,7 @@ pub async fn import(
     let template = core.template(&integration.provider)?;
     let metadata = request.metadata.clone();
     let new = checked(request, &template)?;
+    verify(core, &template, &integration, &new).await?;
     let mut conn = core.db.conn().await?;
     let connection = conn
         .transaction(async |conn| {
@@ -104,11 +106,40 @@ pub async fn import(
     })
 }
 
+/// An access token that has expired cannot be tried; its refresh token is spent
+/// at the first use.
+async fn verify(
+    core: &Core,
+    template: &Template,
+    integration: &Integration,
+    new: &NewConnection,
+) -> Result<(), Error> {
+    if new
+        .credentials
+        .expires_at()
+        .is_some_and(|at| at <= Utc::now())
+    {
+        return Ok(());
+    }
+    let config = Config {
+        template,
+        connection: &new.connection_config,
+        integration: &integration.config,
+    };
+    let client = begin::client(integration).ok();
+    verify::credentials(core, &config, client.as_ref(), &new.credentials).await
+}
+
 fn checked(request: ImportConnection, template: &Template) -> Result<NewConnection, Error> {
     if let Some(metadata) = &request.metadata {
         limits::metadata(metadata)?;
     }
     limits::webhook_url(request.webhook_url_override.as_deref())?;
+    if request.connection_config.contains_key(SECRET_OVERRIDE) {
+        let message = "belongs in credentials.config_override, where it is sealed";
+        let path = ["connection_config", SECRET_OVERRIDE];
+        return Err(Error::invalid_body("custom", message, &path));
+    }
     let connection_id = match request.connection_id {
         Some(id) => {
             limits::connection_id(&id)?;
@@ -152,10 +183,14 @@ fn credentials(mut given: Object, template: &Template) -> Result<Credentials, Er
         let message = format!("provider '{slug}' authenticates by {mode}");
         return Err(wrong("invalid_union", message, "type"));
     }
-    let fields = form.read(given)?;
     if form.mode == AuthMode::OAuth2 {
-        return tokens(&fields).map(Credentials::OAuth2);
+        let own_client = given
+            .remove("config_override")
+            .map(own_client)
+            .transpose()?;
+        return tokens(&form.read(given)?, own_client).map(Credentials::OAuth2);
     }
+    let fields = form.read(given)?;
     linkspan_auth::accept(template, &fields)
         .map_err(|refused| wrong("invalid_string", refused.to_string(), &refused.field))
 }
@@ -200,7 +235,29 @@ impl Form {
     }
 }
 
-fn tokens(fields: &BTreeMap<String, String>) -> Result<oauth2::Tokens, Error> {
+/// `config_override`: the OAuth client that the tokens were given to, if it is
+/// not the integration's.
+fn own_client(given: Value) -> Result<OwnClient, Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Given {
+        client_id: String,
+        client_secret: SecretString,
+    }
+    let given: Given = serde_json::from_value(given).map_err(|_| {
+        let message = "must have client_id and client_secret, and nothing else";
+        wrong("invalid_type", message, "config_override")
+    })?;
+    Ok(OwnClient {
+        client_id: given.client_id,
+        client_secret: Some(given.client_secret),
+    })
+}
+
+fn tokens(
+    fields: &BTreeMap<String, String>,
+    own_client: Option<OwnClient>,
+) -> Result<oauth2::Tokens, Error> {
     let text = |name| {
         fields
             .get(name)
@@ -213,7 +270,7 @@ fn tokens(fields: &BTreeMap<String, String>) -> Result<oauth2::Tokens, Error> {
         .transpose()
         .map_err(|error| wrong("invalid_string", error.to_string(), "expires_at"))?;
     Ok(oauth2::Tokens {
-        own_client: None,
+        own_client,
         access_token: secret("access_token").unwrap_or_default(),
         refresh_token: secret("refresh_token"),
         expires_at: expires_at.map(|at| at.with_timezone(&Utc)),

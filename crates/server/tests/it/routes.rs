@@ -1,0 +1,175 @@
+//! The table of all routes with who may call them: `docs/routes.md` is made of
+//! it, and `access.rs` walks it.
+
+use http::Method;
+use linkspan_api::Scope;
+
+/// A route.
+#[derive(Debug)]
+pub(crate) struct Route {
+    method: &'static str,
+    pub(crate) path: &'static str,
+    pub(crate) opens: Opens,
+}
+
+/// What opens a route.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Opens {
+    /// An API key with any of these scopes; any key when there are none.
+    Key(&'static [Scope]),
+    /// The same, or a connect session.
+    KeyOrSession(&'static [Scope]),
+    /// A connect session in the `Authorization` header.
+    Session,
+    /// A connect session or a public key in the query, as a browser's navigation has it.
+    Browser,
+    /// Nothing.
+    Anybody,
+}
+
+impl Route {
+    pub(crate) fn method(&self) -> Method {
+        self.method.parse().unwrap()
+    }
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $opens:ident $(($($scope:ident)|*))?;)*) => {
+        /// Every route there is.
+        pub(crate) const ROUTES: &[Route] = &[$(Route {
+            method: stringify!($method),
+            path: $path,
+            opens: Opens::$opens $((&[$(Scope::$scope),*]))?,
+        }),*];
+    };
+}
+
+routes! {
+    GET "/providers" KeyOrSession();
+    GET "/providers/{provider}" KeyOrSession();
+    GET "/integrations" KeyOrSession(IntegrationsList | IntegrationsListCredentials);
+    POST "/integrations" Key(IntegrationsCreate);
+    POST "/integrations/quickstart" Key(IntegrationsCreate);
+    GET "/integrations/{unique_key}" Key(IntegrationsRead | IntegrationsReadCredentials);
+    PATCH "/integrations/{unique_key}" Key(IntegrationsUpdate);
+    DELETE "/integrations/{unique_key}" Key(IntegrationsDelete);
+    GET "/config/{unique_key}" Key(IntegrationsRead | IntegrationsReadCredentials);
+    GET "/connections" Key(ConnectionsList | ConnectionsListCredentials);
+    POST "/connections" Key(ConnectionsCreate);
+    POST "/connections/metadata" Key(ConnectionsUpdate);
+    PATCH "/connections/metadata" Key(ConnectionsUpdate);
+    GET "/connections/{connection_id}" Key(ConnectionsRead | ConnectionsReadCredentials);
+    PATCH "/connections/{connection_id}" Key(ConnectionsUpdate);
+    DELETE "/connections/{connection_id}" Key(ConnectionsDelete);
+    GET "/connection" Key(ConnectionsList | ConnectionsListCredentials);
+    POST "/connection" Key(ConnectionsCreate);
+    POST "/connection/metadata" Key(ConnectionsUpdate);
+    PATCH "/connection/metadata" Key(ConnectionsUpdate);
+    GET "/connection/{connection_id}" Key(ConnectionsRead | ConnectionsReadCredentials);
+    DELETE "/connection/{connection_id}" Key(ConnectionsDelete);
+    POST "/connection/{connection_id}/metadata" Key(ConnectionsUpdate);
+    PATCH "/connection/{connection_id}/metadata" Key(ConnectionsUpdate);
+    POST "/connect/sessions" Key(ConnectSessionsWrite);
+    POST "/connect/sessions/reconnect" Key(ConnectSessionsWrite);
+    GET "/connect/session" Session;
+    DELETE "/connect/session" Session;
+    POST "/connect/telemetry" Anybody;
+    GET "/connect" Anybody;
+    GET "/connect/page.js" Anybody;
+    GET "/oauth/connect/{unique_key}" Browser;
+    GET "/oauth/callback" Anybody;
+    GET "/oauth/callback.js" Anybody;
+    POST "/api-auth/api-key/{unique_key}" Browser;
+    POST "/api-auth/basic/{unique_key}" Browser;
+    POST "/auth/unauthenticated/{unique_key}" Browser;
+    POST "/environments" Key(AccountEnvironmentsCreate);
+    DELETE "/environments/{number}" Key(AccountEnvironmentsDelete);
+    POST "/environment/api-keys" Key(AccountApiKeysCreate);
+    DELETE "/environment/api-keys" Key(AccountApiKeysDelete);
+    POST "/environment/webhook-signing-key/rotate" Key(WebhookSigningKeyRotate);
+    GET "/environment-variables" Key(VariablesRead);
+    GET "/logs/operations" Key(LogsRead);
+    GET "/logs/operations/{id}" Key(LogsRead);
+    GET "/proxy/{path}" Key(Proxy);
+    POST "/proxy/{path}" Key(Proxy);
+    PUT "/proxy/{path}" Key(Proxy);
+    PATCH "/proxy/{path}" Key(Proxy);
+    DELETE "/proxy/{path}" Key(Proxy);
+    POST "/cli/telemetry" Anybody;
+    GET "/images/template-logos/{provider}.svg" Anybody;
+    GET "/health" Anybody;
+    GET "/ready" Anybody;
+    GET "/" Anybody;
+}
+
+fn page() -> String {
+    let mut page = String::from(
+        "# Routes\n\n\
+         Every route and what opens it. Scopes are those of an API key; where there are two,\n\
+         either will do. `crates/server/tests/it/routes.rs` has this table, and its tests call\n\
+         each route with every kind of key and session.\n\n\
+         | Method | Path | Opens to |\n|---|---|---|\n",
+    );
+    for Route {
+        method,
+        path,
+        opens,
+    } in ROUTES
+    {
+        let key = |scopes: &[Scope]| match scopes {
+            [] => "any API key".to_owned(),
+            scopes => {
+                let names: Vec<_> = scopes
+                    .iter()
+                    .map(|scope| format!("`{}`", scope.as_str()))
+                    .collect();
+                names.join(" or ")
+            }
+        };
+        let opens = match opens {
+            Opens::Key(scopes) => key(scopes),
+            Opens::KeyOrSession(scopes) => format!("{}, or a connect session", key(scopes)),
+            Opens::Session => "a connect session".to_owned(),
+            Opens::Browser => "a connect session or a public key, in the query".to_owned(),
+            Opens::Anybody => "anybody".to_owned(),
+        };
+        page += &format!("| {method} | `{path}` | {opens} |\n");
+    }
+    page
+}
+
+/// The routes that the source registers, by `.route("path", web::method()…`.
+fn registered() -> Vec<String> {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/routes");
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let text: String = text.split_whitespace().collect();
+        for call in text.split(".route(\"").skip(1) {
+            let (path, rest) = call.split_once("\",web::").unwrap();
+            let (method, _) = rest.split_once("()").unwrap();
+            found.push(format!("{} {path}", method.to_uppercase()));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_table_has_every_route() {
+    // The proxy takes every method below its path by one handler.
+    let proxied = |route: &&Route| !route.path.starts_with("/proxy/");
+    let listed = ROUTES.iter().filter(proxied);
+    let mut listed: Vec<_> = listed
+        .map(|route| format!("{} {}", route.method, route.path))
+        .collect();
+    listed.sort();
+    assert_eq!(registered(), listed);
+}
+
+#[test]
+fn the_manual_has_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/routes.md");
+    let found = std::fs::read_to_string(path).unwrap_or_default();
+    assert!(found == page(), "docs/routes.md is to be:\n{}", page());
+}
