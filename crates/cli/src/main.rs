@@ -12,7 +12,7 @@ use commands::Command;
 /// Product integrations, self-hosted: connect accounts, keep credentials
 /// fresh, call APIs.
 #[derive(Debug, Parser)]
-#[command(name = "linkspan", version, about, max_term_width = 100)]
+#[command(name = "linkspan", version, max_term_width = 100)]
 struct Cli {
     /// A TOML file of settings; LINKSPAN_CONFIG names one too.
     #[arg(long, global = true, value_name = "FILE")]

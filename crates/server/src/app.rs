@@ -49,9 +49,7 @@ impl State {
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
-        .service(
-            web::scope("/proxy").default_service(web::to(routes::proxy::call)),
-        )
+        .service(web::scope("/proxy").default_service(web::to(routes::proxy::call)))
         .configure(routes::health::configure)
         .configure(routes::providers::configure)
         .configure(routes::integrations::configure)

@@ -72,7 +72,11 @@ impl Details {
     #[must_use]
     pub fn connection_id(&self) -> String {
         let reconnected = self.reconnect.as_ref().map(|of| of.connection_id.clone());
-        let named = || self.named.as_ref().and_then(|named| named.connection_id.clone());
+        let named = || {
+            self.named
+                .as_ref()
+                .and_then(|named| named.connection_id.clone())
+        };
         reconnected
             .or_else(named)
             .unwrap_or_else(|| Uuid::new_v4().to_string())

@@ -113,7 +113,9 @@ pub enum Error {
 /// The fields that are wrong, in words: `client.id: must be a string; …`.
 fn told(fields: &[FieldError]) -> String {
     let each = fields.iter();
-    let told: Vec<_> = each.map(|field| format!("{}: {}", field.path.join("."), field.message)).collect();
+    let told: Vec<_> = each
+        .map(|field| format!("{}: {}", field.path.join("."), field.message))
+        .collect();
     told.join("; ")
 }
 

@@ -77,8 +77,7 @@ impl Reply {
     /// When it is not JSON.
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
     /// `error.code` of the body.
@@ -87,7 +86,10 @@ impl Reply {
     /// When the body is not an error.
     #[must_use]
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().expect("a code").to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .expect("a code")
+            .to_owned()
     }
 
     /// A header as text.
@@ -203,7 +205,10 @@ impl TestApp {
         let mut request = Request::builder()
             .method(method)
             .uri(self.url(path))
-            .header(header::AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
+            .header(
+                header::AUTHORIZATION,
+                format!("Bearer {}", token.expose_secret()),
+            );
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -219,7 +224,8 @@ impl TestApp {
 
     /// Calls the API with the key of `dev`.
     pub async fn call(&self, method: Method, path: &str, body: Value) -> Reply {
-        self.call_as(&self.dev.api_key, method, path, &[], body).await
+        self.call_as(&self.dev.api_key, method, path, &[], body)
+            .await
     }
 
     /// Gets a path with the key of `dev`.
@@ -260,10 +266,16 @@ impl TestApp {
     /// When it is refused.
     pub async fn connect_session(&self) -> String {
         let reply = self
-            .post("/connect/sessions", json!({ "end_user": { "id": "user-1" } }))
+            .post(
+                "/connect/sessions",
+                json!({ "end_user": { "id": "user-1" } }),
+            )
             .await;
         assert_eq!(reply.status, 201, "{reply:?}");
-        reply.json()["data"]["token"].as_str().expect("a token").to_owned()
+        reply.json()["data"]["token"]
+            .as_str()
+            .expect("a token")
+            .to_owned()
     }
 
     /// Goes the way of a browser from `/oauth/connect` to the provider, decides
@@ -287,7 +299,8 @@ impl TestApp {
 
     /// The first stop of a flow.
     pub async fn begin(&self, unique_key: &str, session_token: &str) -> Reply {
-        self.begin_at(&self.base_url, unique_key, session_token).await
+        self.begin_at(&self.base_url, unique_key, session_token)
+            .await
     }
 
     /// The first stop of a flow, at one of several servers.
@@ -304,14 +317,13 @@ impl TestApp {
     }
 
     /// The last stop of a flow, at one of several servers.
-    pub async fn come_back_to(
-        &self,
-        server: &str,
-        location: &str,
-        cookie: Option<&str>,
-    ) -> Reply {
+    pub async fn come_back_to(&self, server: &str, location: &str, cookie: Option<&str>) -> Reply {
         let location: url::Url = location.parse().expect("a URL");
-        let path = format!("{}?{}", location.path(), location.query().unwrap_or_default());
+        let path = format!(
+            "{}?{}",
+            location.path(),
+            location.query().unwrap_or_default()
+        );
         let mut request = Request::get(format!("{server}{path}"));
         if let Some(cookie) = cookie {
             let pair = cookie.split(';').next().unwrap_or_default();
@@ -358,14 +370,23 @@ impl TestApp {
 fn config(database: &TestDatabase, settings: &[(&str, &str)]) -> Result<Config> {
     let key = Keyring::generate("test")?;
     let mut variables = vec![
-        ("LINKSPAN_DATABASE_URL", database.url().expose_secret().to_owned()),
+        (
+            "LINKSPAN_DATABASE_URL",
+            database.url().expose_secret().to_owned(),
+        ),
         ("LINKSPAN_VAULT_ROOT_KEYS", key.expose_secret().to_owned()),
         ("LINKSPAN_SERVER_BIND", "127.0.0.1:0".to_owned()),
         ("LINKSPAN_SERVER_WORKERS", "1".to_owned()),
         ("LINKSPAN_NET_ALLOW", "loopback".to_owned()),
     ];
-    variables.extend(settings.iter().map(|&(name, value)| (name, value.to_owned())));
-    let pairs = variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+    variables.extend(
+        settings
+            .iter()
+            .map(|&(name, value)| (name, value.to_owned())),
+    );
+    let pairs = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value));
     Ok(Config::load(None, pairs)?)
 }
 

@@ -60,7 +60,11 @@ impl TestDatabase {
         let admin = variable(ADMIN_URL)?;
         let app = variable(APP_URL).unwrap_or_else(|_| admin.clone());
         let name = format!("test_{}", Uuid::now_v7().simple());
-        execute(&admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await?;
+        execute(
+            &admin,
+            &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+        )
+        .await?;
         Ok(Self { name, admin, app })
     }
 

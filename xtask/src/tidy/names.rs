@@ -29,7 +29,8 @@ pub(super) fn check() -> Result<()> {
 }
 
 fn is_program(path: &Path) -> bool {
-    path.components().any(|part| part.as_os_str() == "src") && !path.ends_with("tests.rs")
+    let has = |folder: &str| path.components().any(|part| part.as_os_str() == folder);
+    has("src") && !has("tests") && !path.ends_with("tests.rs")
 }
 
 fn before_tests(text: &str) -> &str {
@@ -42,8 +43,15 @@ fn slugs() -> Result<Vec<String>> {
     let mut slugs = Vec::new();
     for entry in entries {
         let path: PathBuf = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "yaml") {
-            slugs.extend(path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned));
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "yaml")
+        {
+            slugs.extend(
+                path.file_stem()
+                    .and_then(|stem| stem.to_str())
+                    .map(str::to_owned),
+            );
         }
     }
     Ok(slugs)
@@ -56,7 +64,9 @@ fn complaints(path: &Path, text: &str, slugs: &[String]) -> Vec<String> {
         let at = format!("{}:{}", path.display(), index + 1);
         let code = line.split("//").next().unwrap_or(line);
         if !is_in(&MAY_NAME_PROVIDERS) {
-            let named = slugs.iter().filter(|slug| code.contains(&format!("\"{slug}\"")));
+            let named = slugs
+                .iter()
+                .filter(|slug| code.contains(&format!("\"{slug}\"")));
             found.extend(named.map(|slug| format!("{at} names provider {slug}")));
         }
         let is_arm = code.contains("AuthMode::") && code.contains("=>");
@@ -74,7 +84,8 @@ mod tests {
     #[test]
     fn finds_a_provider_by_name_and_a_match_on_the_mode() {
         let slugs = ["github".to_owned()];
-        let text = "if provider == \"github\" {}\nmatch m { AuthMode::Basic => 1 }\n// \"github\"\n";
+        let text =
+            "if provider == \"github\" {}\nmatch m { AuthMode::Basic => 1 }\n// \"github\"\n";
         let in_proxy = complaints(Path::new("crates/proxy/src/call.rs"), text, &slugs);
         assert_eq!(
             in_proxy,

@@ -43,7 +43,10 @@ impl Body {
 fn unread(error: &actix_web::Error) -> Failure {
     match error.as_error::<PayloadError>() {
         Some(PayloadError::Overflow) => Failure::of(ErrorCode::PayloadTooLarge),
-        _ => Failure::new(ErrorCode::InvalidBody, "The body ended before it was complete."),
+        _ => Failure::new(
+            ErrorCode::InvalidBody,
+            "The body ended before it was complete.",
+        ),
     }
 }
 
@@ -53,11 +56,14 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
         let inner = error.inner();
         if inner.is_data() {
             let path = error.path().iter().map(ToString::to_string).collect();
-            Failure::fields(ErrorCode::InvalidBody, vec![FieldError {
-                code: kind(&inner.to_string()).to_owned(),
-                message: without_position(&inner.to_string()),
-                path,
-            }])
+            Failure::fields(
+                ErrorCode::InvalidBody,
+                vec![FieldError {
+                    code: kind(&inner.to_string()).to_owned(),
+                    message: without_position(&inner.to_string()),
+                    path,
+                }],
+            )
         } else {
             invalid_json(inner)
         }
@@ -67,7 +73,10 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
 }
 
 fn invalid_json(error: &serde_json::Error) -> Failure {
-    Failure::new(ErrorCode::InvalidJson, format!("The body is not JSON: {error}"))
+    Failure::new(
+        ErrorCode::InvalidJson,
+        format!("The body is not JSON: {error}"),
+    )
 }
 
 /// The contract's name for a mistake that serde describes in words.
@@ -110,8 +119,14 @@ mod tests {
             (b"{} x", ErrorCode::InvalidBody),
             (b"", ErrorCode::InvalidJson),
             (b"[]", ErrorCode::InvalidBody),
-            (br#"{"unique_key":"a","provider":"b","x":1}"#, ErrorCode::InvalidBody),
-            (br#"{"unique_key":"a","provider":"b"} x"#, ErrorCode::InvalidJson),
+            (
+                br#"{"unique_key":"a","provider":"b","x":1}"#,
+                ErrorCode::InvalidBody,
+            ),
+            (
+                br#"{"unique_key":"a","provider":"b"} x"#,
+                ErrorCode::InvalidJson,
+            ),
         ] {
             let failure = parse::<CreateIntegration>(body).unwrap_err();
             assert_eq!(failure.code(), code, "{}", String::from_utf8_lossy(body));

@@ -61,7 +61,11 @@ impl Query {
         match self.take(name).as_deref() {
             None | Some("false") => Ok(false),
             Some("true") => Ok(true),
-            Some(_) => Err(Failure::query("invalid_enum_value", "must be true or false", name)),
+            Some(_) => Err(Failure::query(
+                "invalid_enum_value",
+                "must be true or false",
+                name,
+            )),
         }
     }
 
@@ -92,7 +96,11 @@ impl Query {
     /// Refuses what was not taken, and what no text can contain.
     pub(crate) fn end(self) -> Result<(), Failure> {
         if let Some(name) = &self.with_nul {
-            return Err(Failure::query("invalid_string", "must not contain NUL", name));
+            return Err(Failure::query(
+                "invalid_string",
+                "must not contain NUL",
+                name,
+            ));
         }
         if self.left.is_empty() {
             return Ok(());

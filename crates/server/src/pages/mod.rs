@@ -42,17 +42,18 @@ fn page(title: &str, main: &str) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.chars().fold(String::with_capacity(text.len()), |mut escaped, c| {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-        escaped
-    })
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut escaped, c| {
+            match c {
+                '&' => escaped.push_str("&amp;"),
+                '<' => escaped.push_str("&lt;"),
+                '>' => escaped.push_str("&gt;"),
+                '"' => escaped.push_str("&quot;"),
+                '\'' => escaped.push_str("&#39;"),
+                c => escaped.push(c),
+            }
+            escaped
+        })
 }
 
 /// What is at `/` until there is a dashboard.
@@ -132,8 +133,14 @@ pub(crate) fn callback(outcome: &Outcome, origin: Option<&str>) -> HttpResponse 
 
 /// A square with a name's initial; its colour depends on the slug alone.
 pub(crate) fn logo(slug: &str, name: &str) -> HttpResponse {
-    let hue = slug.bytes().fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 360);
-    let initial: String = name.chars().find(|c| c.is_alphanumeric()).into_iter().collect();
+    let hue = slug
+        .bytes()
+        .fold(0_u32, |sum, byte| (sum * 31 + u32::from(byte)) % 360);
+    let initial: String = name
+        .chars()
+        .find(|c| c.is_alphanumeric())
+        .into_iter()
+        .collect();
     let svg = include_str!("logo.svg")
         .replace("{{hue}}", &hue.to_string())
         .replace("{{initial}}", &escape(&initial.to_uppercase()));

@@ -17,7 +17,10 @@ pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config
         .route("/api-auth/api-key/{unique_key}", web::post().to(api_key))
         .route("/api-auth/basic/{unique_key}", web::post().to(basic))
-        .route("/auth/unauthenticated/{unique_key}", web::post().to(unauthenticated));
+        .route(
+            "/auth/unauthenticated/{unique_key}",
+            web::post().to(unauthenticated),
+        );
 }
 
 #[derive(Deserialize)]
@@ -36,7 +39,15 @@ async fn api_key(
 ) -> Result<HttpResponse, Failure> {
     let body: ApiKey = body.json().await?;
     let fields = BTreeMap::from([("apiKey".to_owned(), body.api_key)]);
-    connect(browser, &state, &unique_key, &request, AuthMode::ApiKey, fields).await
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::ApiKey,
+        fields,
+    )
+    .await
 }
 
 /// Either may be empty: some APIs take a key in one place and nothing in the
@@ -62,7 +73,15 @@ async fn basic(
         ("username".to_owned(), body.username),
         ("password".to_owned(), body.password),
     ]);
-    connect(browser, &state, &unique_key, &request, AuthMode::Basic, fields).await
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::Basic,
+        fields,
+    )
+    .await
 }
 
 /// The body, which the published client sends empty or as `{}`, is not read.
@@ -72,7 +91,15 @@ async fn unauthenticated(
     unique_key: web::Path<String>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Failure> {
-    connect(browser, &state, &unique_key, &request, AuthMode::None, BTreeMap::new()).await
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::None,
+        BTreeMap::new(),
+    )
+    .await
 }
 
 /// The one way in for credentials, whatever their mode.

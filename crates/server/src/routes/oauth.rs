@@ -99,11 +99,17 @@ async fn off(
         connection_config: connection_config(&mut query),
     };
     let user_scope = query.take("user_scope");
-    request.authorization_params.extend(user_scope.map(|scope| ("user_scope".to_owned(), scope)));
+    request
+        .authorization_params
+        .extend(user_scope.map(|scope| ("user_scope".to_owned(), scope)));
     for (name, value) in query.take_map("credentials") {
         if !OWN_CLIENT.contains(&name.as_str()) {
             let name = format!("credentials[{name}]");
-            return Err(Failure::query("unrecognized_keys", "unknown parameter", &name));
+            return Err(Failure::query(
+                "unrecognized_keys",
+                "unknown parameter",
+                &name,
+            ));
         }
         request.connection_config.insert(name, value.into());
     }
@@ -176,7 +182,9 @@ async fn back(state: &State, request: &HttpRequest, query: Query, flow: Flow) ->
     match finish::oauth(&state.core, &flow, &query.into_map()).await {
         Ok(finished) => channel.succeed(state, finished).await,
         Err(Error::NoCode(reason)) => {
-            channel.fail(state, connection_id, PopupError::CallbackErr, &reason).await
+            channel
+                .fail(state, connection_id, PopupError::CallbackErr, &reason)
+                .await
         }
         Err(error) => {
             let failure = Failure::from(error);

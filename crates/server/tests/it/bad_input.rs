@@ -11,18 +11,26 @@ async fn an_integration_that_does_not_fit_is_refused_by_field() {
         (json!({ "unique_key": "" }), json!(["unique_key"])),
         (json!({ "unique_key": "a/b" }), json!(["unique_key"])),
         (json!({ "unique_key": "a\u{0}b" }), json!(["unique_key"])),
-        (json!({ "unique_key": "x".repeat(256) }), json!(["unique_key"])),
+        (
+            json!({ "unique_key": "x".repeat(256) }),
+            json!(["unique_key"]),
+        ),
         (json!({ "unique_key": 7 }), json!(["unique_key"])),
         (json!({ "provider": "no-such" }), json!(["provider"])),
         (json!({ "surprise": 1 }), json!(["surprise"])),
-        (json!({ "integration_config": { "nope": "x" } }), json!(["integration_config", "nope"])),
+        (
+            json!({ "integration_config": { "nope": "x" } }),
+            json!(["integration_config", "nope"]),
+        ),
         (
             json!({ "credentials": { "type": "OAUTH2", "client_id": "a", "client_secret": "b" } }),
             json!(["credentials"]),
         ),
     ] {
         let mut body = good.clone();
-        body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        body.as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         let reply = app.post("/integrations", body).await;
         assert_eq!(reply.status, 400, "{change}: {reply:?}");
         assert_eq!(reply.code(), "invalid_body", "{change}");
@@ -31,7 +39,10 @@ async fn an_integration_that_does_not_fit_is_refused_by_field() {
     assert_eq!(app.get("/integrations").await.json(), json!({ "data": [] }));
     assert_eq!(app.post("/integrations", good.clone()).await.status, 200);
     let again = app.post("/integrations", good).await;
-    assert_eq!((again.status.as_u16(), again.code().as_str()), (409, "duplicate_provider_config"));
+    assert_eq!(
+        (again.status.as_u16(), again.code().as_str()),
+        (409, "duplicate_provider_config")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,7 +73,11 @@ async fn a_session_for_nobody_or_for_nothing_is_refused() {
         ),
     ] {
         let reply = app.post("/connect/sessions", body.clone()).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "invalid_body"), "{body}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (400, "invalid_body"),
+            "{body}"
+        );
         assert_eq!(reply.json()["error"]["errors"][0]["path"], path, "{body}");
     }
 }
@@ -76,13 +91,24 @@ async fn unknown_and_malformed_parameters_are_named() {
         ("/connections?page=-1", "page"),
         ("/connections?surprise=1", "surprise"),
         ("/connections/x", "provider_config_key"),
-        ("/connections/x?provider_config_key=a&force_refresh=perhaps", "force_refresh"),
+        (
+            "/connections/x?provider_config_key=a&force_refresh=perhaps",
+            "force_refresh",
+        ),
         ("/integrations/x?include=everything", "include"),
         ("/providers?surprise=1", "surprise"),
     ] {
         let reply = app.get(path).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (400, "invalid_query_params"), "{path}");
-        assert_eq!(reply.json()["error"]["errors"][0]["path"], json!([name]), "{path}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (400, "invalid_query_params"),
+            "{path}"
+        );
+        assert_eq!(
+            reply.json()["error"]["errors"][0]["path"],
+            json!([name]),
+            "{path}"
+        );
     }
 }
 
@@ -91,7 +117,10 @@ async fn a_body_over_the_limit_is_refused() {
     let app = TestApp::start_with(&[("LINKSPAN_SERVER_REQUEST_BODY_LIMIT", "1024")]).await;
     let body = json!({ "unique_key": "a".repeat(2000), "provider": "demo" });
     let reply = app.post("/integrations", body).await;
-    assert_eq!((reply.status.as_u16(), reply.code().as_str()), (413, "payload_too_large"));
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (413, "payload_too_large")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -102,12 +131,33 @@ async fn what_is_not_there_is_said_to_be_not_there() {
         ("/nowhere", 404, "not_found"),
         ("/providers/none", 404, "unknown_provider_template"),
         ("/integrations/none", 404, "unknown_provider_config"),
-        ("/connections/none?provider_config_key=demo", 404, "not_found"),
-        ("/connections/none?provider_config_key=none", 400, "unknown_provider_config"),
+        (
+            "/connections/none?provider_config_key=demo",
+            404,
+            "not_found",
+        ),
+        (
+            "/connections/none?provider_config_key=none",
+            400,
+            "unknown_provider_config",
+        ),
     ] {
         let reply = app.get(path).await;
-        assert_eq!((reply.status.as_u16(), reply.code().as_str()), (status, code), "{path}");
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (status, code),
+            "{path}"
+        );
     }
-    let body = app.call(http::Method::DELETE, "/connections/none?provider_config_key=demo", Value::Null).await;
-    assert_eq!((body.status.as_u16(), body.code().as_str()), (400, "unknown_connection"));
+    let body = app
+        .call(
+            http::Method::DELETE,
+            "/connections/none?provider_config_key=demo",
+            Value::Null,
+        )
+        .await;
+    assert_eq!(
+        (body.status.as_u16(), body.code().as_str()),
+        (400, "unknown_connection")
+    );
 }

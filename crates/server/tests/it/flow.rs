@@ -26,9 +26,18 @@ async fn an_account_is_connected_and_its_credentials_work() {
     assert_eq!(full["metadata"], json!({}));
     assert!(full["credentials"]["refresh_token"].is_string());
     assert!(full["credentials"]["expires_at"].is_string());
-    let headers = [("Provider-Config-Key", "demo"), ("Connection-Id", connection.as_str())];
+    let headers = [
+        ("Provider-Config-Key", "demo"),
+        ("Connection-Id", connection.as_str()),
+    ];
     let called = app
-        .call_as(&app.dev.api_key, http::Method::GET, "/proxy/api/me", &headers, Value::Null)
+        .call_as(
+            &app.dev.api_key,
+            http::Method::GET,
+            "/proxy/api/me",
+            &headers,
+            Value::Null,
+        )
         .await;
     assert_eq!(called.status, 200, "{called:?}");
     let removed = app.call(http::Method::DELETE, &path, Value::Null).await;
@@ -57,7 +66,11 @@ async fn a_provider_that_gives_no_token_leaves_nothing() {
     });
     let reply = app.authorise("demo", Decision::Allow).await;
     assert_eq!(reply.status, 400);
-    assert!(page(&reply).contains("token_err") && page(&reply).contains("too late"), "{}", page(&reply));
+    assert!(
+        page(&reply).contains("token_err") && page(&reply).contains("too late"),
+        "{}",
+        page(&reply)
+    );
     assert_eq!(connections(&app).await, json!([]));
 }
 
@@ -95,14 +108,20 @@ async fn a_callback_in_another_browser_is_refused() {
     assert_eq!(elsewhere.status, 400);
     assert!(page(&elsewhere).contains("state_cookie_err"));
     assert_eq!(connections(&app).await, json!([]));
-    assert_eq!(app.provider.control().token_requests(), 0, "the code is not spent");
+    assert_eq!(
+        app.provider.control().token_requests(),
+        0,
+        "the code is not spent"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_callback_without_a_state_we_know_is_refused() {
     let app = TestApp::start().await;
     for query in ["", "?code=x", "?state=", "?state=unknown&code=x"] {
-        let reply = app.come_back(&format!("http://x/oauth/callback{query}"), None).await;
+        let reply = app
+            .come_back(&format!("http://x/oauth/callback{query}"), None)
+            .await;
         assert_eq!(reply.status, 400, "{query}");
         assert!(page(&reply).contains("state_err"), "{query}");
     }
@@ -121,16 +140,28 @@ async fn an_api_key_is_connected_by_form() {
         async move { app.post(&path, body).await }
     };
     let empty = send("bearer", json!({ "apiKey": " " })).await;
-    assert_eq!((empty.status.as_u16(), empty.code().as_str()), (400, "invalid_body"));
+    assert_eq!(
+        (empty.status.as_u16(), empty.code().as_str()),
+        (400, "invalid_body")
+    );
     let unknown = send("bearer", json!({ "apiKey": "k", "more": 1 })).await;
     assert_eq!(unknown.code(), "invalid_body");
     let wrong = send("demo", json!({ "apiKey": "k" })).await;
-    assert_eq!((wrong.status.as_u16(), wrong.code().as_str()), (400, "invalid_auth_mode"));
+    assert_eq!(
+        (wrong.status.as_u16(), wrong.code().as_str()),
+        (400, "invalid_auth_mode")
+    );
     assert_eq!(connections(&app).await, json!([]));
     let made = send("bearer", json!({ "apiKey": "demo-api-key" })).await;
     assert_eq!(made.status, 200, "{made:?}");
     assert_eq!(made.json()["providerConfigKey"], "bearer");
     let id = made.json()["connectionId"].as_str().unwrap().to_owned();
-    let full = app.get(&format!("/connections/{id}?provider_config_key=bearer")).await.json();
-    assert_eq!(full["credentials"], json!({ "type": "API_KEY", "apiKey": "demo-api-key" }));
+    let full = app
+        .get(&format!("/connections/{id}?provider_config_key=bearer"))
+        .await
+        .json();
+    assert_eq!(
+        full["credentials"],
+        json!({ "type": "API_KEY", "apiKey": "demo-api-key" })
+    );
 }

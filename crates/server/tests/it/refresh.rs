@@ -16,7 +16,10 @@ async fn force(app: &TestApp, connection: &str) -> linkspan_testkit::Reply {
 
 fn tokens(reply: &linkspan_testkit::Reply) -> (Value, Value) {
     let credentials = &reply.json()["credentials"];
-    (credentials["access_token"].clone(), credentials["refresh_token"].clone())
+    (
+        credentials["access_token"].clone(),
+        credentials["refresh_token"].clone(),
+    )
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,7 +38,11 @@ async fn a_forced_refresh_brings_new_tokens_and_stores_them() {
     assert_eq!(app.provider.control().refreshes(), 1);
     assert_eq!(app.provider.control().refusals().len(), 0);
     let mut conn = app.core.db.conn().await.unwrap();
-    let leases: i64 = refresh_leases::table.count().get_result(&mut conn).await.unwrap();
+    let leases: i64 = refresh_leases::table
+        .count()
+        .get_result(&mut conn)
+        .await
+        .unwrap();
     assert_eq!(leases, 0, "the lease is given back");
 }
 
@@ -43,7 +50,9 @@ async fn a_forced_refresh_brings_new_tokens_and_stores_them() {
 async fn many_forced_refreshes_at_once_ask_the_provider_once() {
     let app = TestApp::start().await;
     let connection = app.connect_demo().await;
-    app.provider.control().fail_next(Fault::SlowToken(Duration::from_millis(300)));
+    app.provider
+        .control()
+        .fail_next(Fault::SlowToken(Duration::from_millis(300)));
     let all = (0..20).map(|_| force(&app, &connection));
     let replies = futures_util::future::join_all(all).await;
     let first = tokens(&replies[0]);
@@ -74,7 +83,11 @@ async fn a_failed_refresh_keeps_the_old_token_while_it_works() {
         .await
         .unwrap();
     assert!(failed.is_some());
-    assert_ne!(tokens(&force(&app, &connection).await), before, "the next one succeeds");
+    assert_ne!(
+        tokens(&force(&app, &connection).await),
+        before,
+        "the next one succeeds"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -83,7 +96,9 @@ async fn a_caller_that_hangs_up_does_not_lose_the_token() {
     let connection = app.connect_demo().await;
     let path = format!("/connections/{connection}?provider_config_key=demo");
     let before = tokens(&app.get(&path).await);
-    app.provider.control().fail_next(Fault::SlowToken(Duration::from_millis(500)));
+    app.provider
+        .control()
+        .fail_next(Fault::SlowToken(Duration::from_millis(500)));
     let control = app.provider.control();
     tokio::select! {
         reply = force(&app, &connection) => panic!("it answered: {reply:?}"),
@@ -103,9 +118,14 @@ async fn a_caller_that_hangs_up_does_not_lose_the_token() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), stored).await.expect("it is stored");
+    tokio::time::timeout(Duration::from_secs(20), stored)
+        .await
+        .expect("it is stored");
     let forced = force(&app, &connection).await;
-    assert_eq!(forced.status, 200, "the refresh token that was stored is good: {forced:?}");
+    assert_eq!(
+        forced.status, 200,
+        "the refresh token that was stored is good: {forced:?}"
+    );
     assert_ne!(tokens(&forced), before);
 }
 
@@ -121,7 +141,9 @@ async fn a_refresh_does_not_overwrite_newer_credentials() {
     app.provider.control().fail_next(slow);
     let control = app.provider.control();
     let replace = async {
-        control.wait_until(|control| control.pending_faults() == 0).await;
+        control
+            .wait_until(|control| control.pending_faults() == 0)
+            .await;
         let mut conn = app.core.db.conn().await.unwrap();
         diesel::update(connections::table)
             .set(connections::credentials_version.eq(connections::credentials_version + 1))

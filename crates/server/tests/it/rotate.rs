@@ -13,7 +13,10 @@ async fn requests_go_on_while_every_secret_is_re_encrypted() {
     let app = TestApp::start_with(&[("LINKSPAN_CACHE_TTL_MS", "0")]).await;
     let connection = app.connect_demo().await;
     let path = format!("/connections/{connection}?provider_config_key=demo");
-    let headers = [("Provider-Config-Key", "demo"), ("Connection-Id", connection.as_str())];
+    let headers = [
+        ("Provider-Config-Key", "demo"),
+        ("Connection-Id", connection.as_str()),
+    ];
     let is_done = AtomicBool::new(false);
     let rounds = AtomicUsize::new(0);
     let requests = async {

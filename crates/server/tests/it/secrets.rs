@@ -62,7 +62,10 @@ async fn operations(app: &TestApp, connection: &str) -> String {
         let path = format!("/logs/operations/{}", operation["id"].as_str().unwrap());
         text += &String::from_utf8_lossy(&app.get(&path).await.body);
     }
-    assert!(text.contains("/api/echo"), "the call's address is there: {text}");
+    assert!(
+        text.contains("/api/echo"),
+        "the call's address is there: {text}"
+    );
     text
 }
 
@@ -91,16 +94,28 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
     let session = app.post("/connect/sessions", session).await.json();
     let token = session["data"]["token"].as_str().unwrap().to_owned();
     let view = app
-        .call_as(&token.clone().into(), http::Method::GET, "/connect/session", &[], Value::Null)
+        .call_as(
+            &token.clone().into(),
+            http::Method::GET,
+            "/connect/session",
+            &[],
+            Value::Null,
+        )
         .await;
     let bearer = json!({ "unique_key": "bearer", "provider": "private-api-bearer" });
     app.post("/integrations", bearer).await;
     let form = format!("/api-auth/api-key/bearer?connect_session_token={token}");
-    assert_eq!(app.post(&form, json!({ "apiKey": API_KEY })).await.status, 200);
+    assert_eq!(
+        app.post(&form, json!({ "apiKey": API_KEY })).await.status,
+        200
+    );
     let other = json!({ "unique_key": "other", "provider": "demo", "credentials": {
         "type": "OAUTH2", "client_id": "x", "client_secret": CLIENT_SECRET } });
     app.post("/integrations", other.clone()).await;
-    let headers = [("Provider-Config-Key", "demo"), ("Connection-Id", connection.as_str())];
+    let headers = [
+        ("Provider-Config-Key", "demo"),
+        ("Connection-Id", connection.as_str()),
+    ];
     app.call_as(
         &app.dev.api_key,
         http::Method::GET,
@@ -148,7 +163,10 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
             ("the logs API", &operations),
         ] {
             assert!(!text.contains(secret), "{secret} is readable in {place}");
-            assert!(!text.contains(&hex(secret)), "{secret} is stored open in {place}");
+            assert!(
+                !text.contains(&hex(secret)),
+                "{secret} is stored open in {place}"
+            );
         }
     }
 }

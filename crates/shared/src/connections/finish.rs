@@ -154,9 +154,7 @@ const REFUSAL_PARAMS: [&str; 6] = [
 
 /// What the provider says of why there is no code (RFC 6749, 4.1.2.1).
 fn refusal(callback: &BTreeMap<String, String>) -> String {
-    let said = REFUSAL_PARAMS
-        .iter()
-        .filter_map(|name| callback.get(*name));
+    let said = REFUSAL_PARAMS.iter().filter_map(|name| callback.get(*name));
     let said: Vec<&str> = said
         .map(String::as_str)
         .filter(|text| !text.is_empty())
@@ -195,7 +193,8 @@ pub async fn fields(
         return Err(Error::WrongMode(integration.provider));
     }
     let connection_id = session.details.connection_id();
-    let connection_config = begin::connection_config(session, unique_key, &template, connection_config);
+    let connection_config =
+        begin::connection_config(session, unique_key, &template, connection_config);
     let mut operation = Operation::begin(environment, Kind::Auth, "create").about(
         unique_key,
         &integration.provider,

@@ -8,12 +8,12 @@ mod list;
 pub mod live;
 pub mod metadata;
 pub mod refresh;
-pub mod sweep;
 mod store;
+pub mod sweep;
 mod verify;
 
-pub use live::Live;
 pub use edit::update;
 pub use import::import;
 pub use list::{Filter, list};
+pub use live::Live;
 pub use store::{Connection, NewConnection, create, delete, get, upsert};

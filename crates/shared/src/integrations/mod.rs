@@ -82,7 +82,11 @@ fn expose_all<S: Serializer>(
     secrets: &BTreeMap<String, SecretString>,
     to: S,
 ) -> Result<S::Ok, S::Error> {
-    to.collect_map(secrets.iter().map(|(name, value)| (name, value.expose_secret())))
+    to.collect_map(
+        secrets
+            .iter()
+            .map(|(name, value)| (name, value.expose_secret())),
+    )
 }
 
 fn expose<S: Serializer>(secret: &Option<SecretString>, to: S) -> Result<S::Ok, S::Error> {
@@ -236,7 +240,13 @@ pub async fn delete(
         .optional()?
         .ok_or_else(|| Error::UnknownIntegration(unique_key.to_owned()))?;
     live::forget_integration(core, environment, unique_key);
-    log(core, environment, "delete_integration", unique_key, &deleted);
+    log(
+        core,
+        environment,
+        "delete_integration",
+        unique_key,
+        &deleted,
+    );
     Ok(())
 }
 

@@ -49,7 +49,11 @@ async fn every_tenant_table_leads_its_primary_key_with_the_environment() {
 async fn every_foreign_key_has_an_index_that_starts_with_its_columns() {
     let database = TestDatabase::new().await;
     let client = connect(&database).await;
-    let keys = names(&client, "SELECT conname::text FROM pg_constraint WHERE contype = 'f'").await;
+    let keys = names(
+        &client,
+        "SELECT conname::text FROM pg_constraint WHERE contype = 'f'",
+    )
+    .await;
     assert!(keys.len() >= 5, "{keys:?}");
     let bare = "SELECT conname::text || ' on ' || conrelid::regclass::text FROM pg_constraint k
          WHERE contype = 'f' AND NOT EXISTS (
@@ -79,7 +83,10 @@ async fn migrating_twice_at_once_applies_each_migration_once() {
     );
     let applied = [first.unwrap(), second.unwrap()].concat();
     let once: std::collections::BTreeSet<_> = applied.iter().collect();
-    assert!(!applied.is_empty() && once.len() == applied.len(), "{applied:?}");
+    assert!(
+        !applied.is_empty() && once.len() == applied.len(),
+        "{applied:?}"
+    );
     let again = migrate::run(&url, Group::Control).await.unwrap();
     assert_eq!(again, Vec::<String>::new());
 }

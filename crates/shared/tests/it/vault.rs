@@ -357,7 +357,8 @@ async fn other_processes_can_open_with_what_they_have_cached_while_data_keys_rot
     while !rotation.is_finished() {
         let keys = other_process.environment(env).await.unwrap();
         let row = connections(&database, env, Some(1)).await.remove(0);
-        keys.open(&context, &row.credentials).expect("a key that is cached");
+        keys.open(&context, &row.credentials)
+            .expect("a key that is cached");
         reads += 1;
     }
     assert!(reads > 2, "{reads}");
