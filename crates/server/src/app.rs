@@ -1,6 +1,8 @@
 //! The routes, and what every answer carries.
 
-use actix_web::middleware::DefaultHeaders;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{HttpResponse, web};
 use linkspan_api::ErrorCode;
 use linkspan_proxy::Proxy;
@@ -72,6 +74,19 @@ pub(crate) fn headers() -> DefaultHeaders {
         .add(("X-Content-Type-Options", "nosniff"))
         .add(("Referrer-Policy", "no-referrer"))
         .add(("X-Frame-Options", "DENY"))
+}
+
+/// Postgres' texts have no NUL, so that nothing we store can be named by one.
+/// What is proxied is the API's to judge.
+pub(crate) async fn refuse_nul(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let path = request.path();
+    if path.contains("%00") && !path.starts_with("/proxy/") {
+        return Err(Failure::of(ErrorCode::InvalidUriParams).into());
+    }
+    next.call(request).await
 }
 
 async fn not_found(request: actix_web::HttpRequest) -> Result<HttpResponse, Failure> {

@@ -73,6 +73,7 @@ pub fn start(state: State, settings: &Settings) -> Result<Running, StartError> {
     let mut server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(rate::headers))
+            .wrap(from_fn(app::refuse_nul))
             .wrap(app::headers())
             .wrap(cors())
             .app_data(app_state.clone())

@@ -161,3 +161,21 @@ async fn what_is_not_there_is_said_to_be_not_there() {
         (400, "unknown_connection")
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_nul_in_the_path_names_nothing() {
+    let app = TestApp::start().await;
+    for path in [
+        "/integrations/a%00b",
+        "/connections/a%00b?provider_config_key=x",
+        "/providers/%00",
+        "/oauth/connect/%00",
+    ] {
+        let reply = app.get(path).await;
+        assert_eq!(
+            (reply.status.as_u16(), reply.code().as_str()),
+            (400, "invalid_uri_params"),
+            "{path}"
+        );
+    }
+}

@@ -41,6 +41,10 @@ pub(super) fn describe(error: &tokio_postgres::Error) -> String {
 
 pub(super) fn from_driver(error: tokio_postgres::Error) -> diesel::result::Error {
     match error.as_db_error() {
+        Some(db) if *db.code() == SqlState::UNDEFINED_TABLE => {
+            let message = format!("{}; run `linkspan migrate` first", db.message());
+            diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message))
+        }
         Some(db) => {
             diesel::result::Error::DatabaseError(kind(db.code()), Box::new(Info(db.clone())))
         }

@@ -48,6 +48,25 @@ pub async fn create(
     Ok(text.into())
 }
 
+/// Gives a key other scopes.
+///
+/// # Errors
+/// When the database fails.
+pub async fn set_scopes(
+    conn: &mut Connection,
+    environment: EnvironmentId,
+    key: &SecretString,
+    scopes: Scopes,
+) -> Result<(), Error> {
+    diesel::update(api_keys::table)
+        .filter(api_keys::environment_id.eq(environment))
+        .filter(api_keys::hash.eq(token::hash(key.expose_secret())))
+        .set(api_keys::scopes.eq(scopes.names()))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
 /// The caller that a key belongs to. One of the queries that find the
 /// environment rather than take it.
 ///

@@ -190,6 +190,12 @@ async fn first_key(core: &Core, data: &DataDir) -> Result<(Environment, SecretSt
     if let Some(key) = data.api_key()?
         && let Some(caller) = core.authenticate(&key).await?
     {
+        // A later version may know more scopes than the one that made the key.
+        let scopes = linkspan_api::Scopes::all();
+        if caller.scopes != scopes {
+            let mut conn = core.db.conn().await?;
+            api_keys::set_scopes(&mut conn, caller.environment.id, &key, scopes).await?;
+        }
         return Ok((caller.environment, key));
     }
     // The database is older than the data directory.
