@@ -51,7 +51,6 @@ pub(crate) const PGBOUNCER: Program = Program {
 };
 
 /// The reference of the proxy benchmark.
-#[allow(dead_code, reason = "for the proxy benchmark")]
 pub(crate) const NGINX: Program = Program {
     variable: None,
     names: &["nginx"],
@@ -62,7 +61,6 @@ pub(crate) const NGINX: Program = Program {
 };
 
 /// The load generator of the proxy benchmark.
-#[allow(dead_code, reason = "for the proxy benchmark")]
 pub(crate) const WRK: Program = Program {
     variable: None,
     names: &["wrk"],

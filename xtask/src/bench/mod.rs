@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: the one way to every benchmark. Each measures us
 //! and a reference in the same run, so that a slow machine slows both.
 
+mod proxy;
 mod row;
 
 use anyhow::{Result, bail};
@@ -24,7 +25,11 @@ struct Bench {
     run: fn() -> Result<Vec<Row>>,
 }
 
-const BENCHES: &[Bench] = &[];
+const BENCHES: &[Bench] = &[Bench {
+    name: "proxy",
+    about: "small GET through the proxy, against nginx's proxy_pass to the same upstream",
+    run: proxy::run,
+}];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Some(name) = &arguments.name else {

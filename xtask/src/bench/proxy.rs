@@ -19,6 +19,8 @@ use crate::workspace;
 const RUNS: usize = 5;
 /// What our throughput is to be of nginx's (docs/performance.md).
 const SHARE: f64 = 0.5;
+/// What the server may take under this load, in MB.
+const MEMORY_MB: f64 = 80.0;
 
 pub(super) fn run() -> Result<Vec<Row>> {
     let wrk = WRK.find_or_install()?;
@@ -35,12 +37,15 @@ pub(super) fn run() -> Result<Vec<Row>> {
 
     let subjects = [linkspan.load(), one.load(), two.load()];
     let [ours, one, two] = measure(&wrk, &subjects)?;
+    let answers: f64 = ours.iter().map(|one| one.answers).sum();
+    let lost = 100.0 * linkspan.operations_lost()? / answers;
     Ok(vec![
         rate("proxy.small_get.rps", &ours, &two).held_to(Target::AtLeast(SHARE)),
         rate("proxy.small_get.rps_to_one_worker", &ours, &one),
         cpu("proxy.small_get.cpu", &ours, &two),
         p99("proxy.small_get.p99_saturated", &ours, &two),
-        Row::new("proxy.memory", linkspan.memory_mb()?, "MB"),
+        Row::new("proxy.small_get.operations_not_logged", lost, "%"),
+        Row::new("proxy.memory", linkspan.memory_mb()?, "MB").held_to(Target::AtMost(MEMORY_MB)),
     ])
 }
 

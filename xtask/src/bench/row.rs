@@ -4,7 +4,6 @@ use serde::Serialize;
 
 /// One measured figure, with its reference from the same run.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-#[allow(dead_code, reason = "for the first benchmark")]
 pub(crate) struct Row {
     /// What was measured: "proxy: small GET".
     pub(crate) name: String,
@@ -24,7 +23,6 @@ pub(crate) struct Row {
 
 /// Which side of the budget is the good one.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "for the first benchmark")]
 pub(crate) enum Target {
     /// More is better.
     AtLeast(f64),
@@ -32,7 +30,6 @@ pub(crate) enum Target {
     AtMost(f64),
 }
 
-#[allow(dead_code, reason = "for the first benchmark")]
 impl Row {
     /// A figure by itself.
     pub(crate) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {

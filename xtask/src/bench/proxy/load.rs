@@ -16,6 +16,10 @@ const THREADS: &str = "-t1";
 const SECONDS: &str = "-d5s";
 const WARM_UP_SECONDS: &str = "-d2s";
 
+/// Of the times in `/proc`: Linux keeps to 100 there, whatever its own clock
+/// does (time(7), "USER_HZ").
+const TICKS_A_SECOND: f64 = 100.0;
+
 /// Requests to send, and whose processor time to read meanwhile.
 pub(super) struct Load {
     pub(super) name: &'static str,
@@ -27,6 +31,8 @@ pub(super) struct Load {
 /// What came of one run.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Measured {
+    /// Answers.
+    pub(super) answers: f64,
     /// Answers a second.
     pub(super) rate: f64,
     /// With the load at its limit.
@@ -45,6 +51,7 @@ impl Load {
         let report = self.wrk(wrk, SECONDS)?;
         let spent = cpu_us(self.pid)? - before;
         Ok(Measured {
+            answers: report.answers,
             rate: report.rate,
             p99_ms: report.p99_ms,
             cpu_us: spent / report.answers,
@@ -68,6 +75,7 @@ impl fmt::Display for Measured {
             rate,
             p99_ms,
             cpu_us,
+            ..
         } = self;
         write!(
             f,
@@ -128,8 +136,7 @@ fn cpu_us(pid: u32) -> Result<f64> {
             ticks += process.ticks;
         }
     }
-    let a_second = rustix::param::clock_ticks_per_second();
-    Ok(ticks as f64 * 1e6 / a_second as f64)
+    Ok(ticks as f64 * 1e6 / TICKS_A_SECOND)
 }
 
 /// A line of `/proc/*/stat` (proc_pid_stat(5)).

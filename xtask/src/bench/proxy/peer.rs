@@ -76,7 +76,7 @@ impl Nginx {
         fs::write(&file, configuration)?;
         let mut command = Command::new(program);
         command.arg("-p").arg(folder).arg("-c").arg(&file);
-        let child = Process::start(&mut command)?;
+        let child = Process::start(&mut command, Stdio::inherit())?;
         child.wait_for(address)?;
         Ok(Self {
             name,
@@ -109,8 +109,12 @@ pub(super) fn free_address() -> Result<SocketAddr> {
 pub(super) struct Process(Child);
 
 impl Process {
-    pub(super) fn start(command: &mut Command) -> Result<Self> {
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null());
+    /// Runs a command; what it has to say goes to `log`.
+    pub(super) fn start(command: &mut Command, log: impl Into<Stdio>) -> Result<Self> {
+        let command = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
         let child = command.spawn();
         Ok(Self(
             child.with_context(|| format!("cannot run {command:?}"))?,

@@ -22,6 +22,7 @@ pub(super) struct Linkspan {
     upstream: SocketAddr,
     api_key: String,
     connection: String,
+    log: PathBuf,
 }
 
 impl Linkspan {
@@ -40,6 +41,7 @@ impl Linkspan {
                 ("LINKSPAN_SERVER_BIND", address.to_string()),
                 ("LINKSPAN_NET_ALLOW", "loopback".to_owned()),
                 ("LINKSPAN_LOGS_LEVEL", "warn".to_owned()),
+                ("LINKSPAN_LOGS_FORMAT", "json".to_owned()),
             ],
         };
         let key = program.read(&["keys", "generate"])?.trim().to_owned();
@@ -47,7 +49,8 @@ impl Linkspan {
         program.read(&["migrate"])?;
         let printed = program.read(&["admin", "bootstrap"])?;
         let api_key = key_of_dev(&printed).context("bootstrap printed no key for `dev`")?;
-        let server = Process::start(program.command().arg("server"))?;
+        let log = target.join("bench-linkspan.log");
+        let server = Process::start(program.command().arg("server"), fs::File::create(&log)?)?;
         server.wait_for(address)?;
         let connection = connect(address, &api_key)?;
         Ok(Self {
@@ -57,7 +60,15 @@ impl Linkspan {
             upstream: upstream.address(),
             api_key,
             connection,
+            log,
         })
+    }
+
+    /// Operations that were dropped because they came faster than Postgres
+    /// stored them: a rate that loses its logs must not pass for one that
+    /// keeps them.
+    pub(super) fn operations_lost(&self) -> Result<f64> {
+        Ok(lost(&fs::read_to_string(&self.log)?))
     }
 
     pub(super) fn load(&self) -> Load {
@@ -118,6 +129,14 @@ impl Program {
     }
 }
 
+/// The sum of what the log's lines say was lost.
+fn lost(log: &str) -> f64 {
+    log.lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+        .filter_map(|line| line["fields"]["lost"].as_f64())
+        .sum()
+}
+
 fn key_of_dev(printed: &str) -> Option<String> {
     printed
         .lines()
@@ -174,5 +193,14 @@ mod tests {
         let printed = "Created account 'x'. Keys:\n  dev   k-1\n  prod  k-2\n";
         assert_eq!(key_of_dev(printed).as_deref(), Some("k-1"));
         assert_eq!(key_of_dev("nothing"), None);
+    }
+
+    #[test]
+    fn adds_up_what_was_lost() {
+        let log = r#"{"level":"WARN","fields":{"message":"a","lost":7}}
+            {"level":"WARN","fields":{"message":"b"}}
+            {"level":"WARN","fields":{"message":"a","lost":3}}
+            cut off"#;
+        assert_eq!(lost(log), 10.0);
     }
 }
