@@ -134,7 +134,7 @@ fn lost(log: &str) -> f64 {
     log.lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
         .filter_map(|line| line["fields"]["lost"].as_f64())
-        .sum()
+        .fold(0.0, |sum, lost| sum + lost)
 }
 
 fn key_of_dev(printed: &str) -> Option<String> {
