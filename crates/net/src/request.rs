@@ -108,13 +108,19 @@ pub(crate) fn normalise(
         });
     }
     *request.version_mut() = Version::HTTP_11;
-    let held = request.body().replayable().is_some();
+    let held = request.body().replayable();
+    let expects_content = [Method::POST, Method::PUT, Method::PATCH].contains(request.method());
     let headers = request.headers_mut();
     for name in &CONNECTION_HEADERS {
         headers.remove(name);
     }
-    if held {
+    if let Some(body) = held {
         headers.remove(header::CONTENT_LENGTH);
+        // RFC 9110, 8.6: strict servers answer 411 without it, and hyper says
+        // nothing of a body that is not there.
+        if body.is_empty() && expects_content {
+            headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
+        }
     }
     if let Some(user_agent) = user_agent {
         headers

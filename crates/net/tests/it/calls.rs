@@ -49,6 +49,28 @@ async fn host_framing_and_user_agent_are_the_clients() {
 }
 
 #[tokio::test]
+async fn an_empty_body_has_a_length_where_one_is_expected() {
+    let server = Server::start(|_| Reply::Send(ok(""))).await;
+    for (method, expected) in [
+        ("POST", Some("0")),
+        ("PUT", Some("0")),
+        ("PATCH", Some("0")),
+        ("GET", None),
+        ("DELETE", None),
+    ] {
+        let request = Request::builder()
+            .method(method)
+            .uri(server.url("/"))
+            .body(Body::empty())
+            .unwrap();
+        client().send(request, SOON).await.unwrap();
+        let seen = server.requests().pop().unwrap();
+        assert_eq!(seen.header("content-length"), expected, "{method}");
+        assert_eq!(seen.header("transfer-encoding"), None, "{method}");
+    }
+}
+
+#[tokio::test]
 async fn bodies_stream_both_ways() {
     let server = Server::start(|_| {
         Reply::Send(
