@@ -15,7 +15,7 @@ use crate::routes;
 
 /// What handlers work with.
 #[derive(Debug)]
-pub struct State {
+pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) proxy: Proxy,
     pub(crate) channels: Channels,
@@ -26,7 +26,7 @@ pub struct State {
 impl State {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(core: Core, proxy: Proxy, websockets_path: String) -> Self {
+    pub(crate) fn new(core: Core, proxy: Proxy, websockets_path: String) -> Self {
         let rate = RateLimit::per_minute(core.settings.requests_per_minute);
         Self {
             rate,

@@ -12,5 +12,4 @@ mod rate;
 mod routes;
 mod run;
 
-pub use app::State;
-pub use run::{Running, Settings, StartError, Stopper, start};
+pub use run::{Running, StartError, Stopper, start};

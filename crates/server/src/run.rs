@@ -6,21 +6,12 @@ use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
+use linkspan_proxy::Proxy;
+use linkspan_shared::Core;
+use linkspan_shared::config::{self, Config};
 
 use crate::app::{self, State};
 use crate::rate;
-
-/// How the server listens.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Where to listen; port 0 takes any free one.
-    pub bind: SocketAddr,
-    /// Threads that serve requests; 0 takes one for each core.
-    pub workers: usize,
-    /// Largest body of a request to the API itself, in bytes; the proxy has
-    /// limits of its own.
-    pub body_limit: usize,
-}
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,15 +52,28 @@ impl std::fmt::Debug for Stopper {
     }
 }
 
-/// Starts the server: it listens when this returns, and serves while
-/// [`Running::serve`] is awaited.
+/// Puts a server together as a configuration says and starts it: it listens
+/// when this returns, and serves while [`Running::serve`] is awaited.
 ///
 /// # Errors
 /// [`StartError`] when the address is taken or not ours.
-pub fn start(state: State, settings: &Settings) -> Result<Running, StartError> {
-    let state = web::Data::new(state);
+pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
+    let config::Server {
+        bind,
+        workers,
+        request_body_limit,
+        ref websockets_path,
+        ..
+    } = config.server;
+    let proxy = Proxy::new(
+        core.clone(),
+        linkspan_proxy::Settings {
+            timeout: config.proxy.timeout,
+            held_body_limit: config.proxy.held_body_limit,
+        },
+    );
+    let state = web::Data::new(State::new(core, proxy, websockets_path.clone()));
     let app_state = state.clone();
-    let body_limit = settings.body_limit;
     let mut server = HttpServer::new(move || {
         App::new()
             .wrap(from_fn(rate::headers))
@@ -77,7 +81,7 @@ pub fn start(state: State, settings: &Settings) -> Result<Running, StartError> {
             .wrap(app::headers())
             .wrap(cors())
             .app_data(app_state.clone())
-            .app_data(web::PayloadConfig::new(body_limit))
+            .app_data(web::PayloadConfig::new(request_body_limit))
             .configure(app::configure)
     })
     // Otherwise an answer in two segments waits for a delayed acknowledgement:
@@ -85,15 +89,12 @@ pub fn start(state: State, settings: &Settings) -> Result<Running, StartError> {
     .tcp_nodelay(true)
     .disable_signals()
     .shutdown_timeout(30);
-    if settings.workers > 0 {
-        server = server.workers(settings.workers);
+    if workers > 0 {
+        server = server.workers(workers);
     }
-    let failed = |source| StartError {
-        bind: settings.bind,
-        source,
-    };
-    let server = server.bind(settings.bind).map_err(failed)?;
-    let address = server.addrs().first().copied().unwrap_or(settings.bind);
+    let failed = |source| StartError { bind, source };
+    let server = server.bind(bind).map_err(failed)?;
+    let address = server.addrs().first().copied().unwrap_or(bind);
     Ok(Running {
         server: server.run(),
         address,

@@ -5,8 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use http::{Method, Request, StatusCode, header};
 use linkspan_net as net;
-use linkspan_proxy::Proxy;
-use linkspan_server::{Settings, State, Stopper};
+use linkspan_server::Stopper;
 use linkspan_shared::Core;
 use linkspan_shared::assemble::assemble;
 use linkspan_shared::config::Config;
@@ -391,20 +390,7 @@ fn config(database: &TestDatabase, settings: &[(&str, &str)]) -> Result<Config> 
 }
 
 fn serve(config: &Config, core: Core) -> Result<(String, Stopper)> {
-    let proxy = Proxy::new(
-        core.clone(),
-        linkspan_proxy::Settings {
-            timeout: config.proxy.timeout,
-            held_body_limit: config.proxy.held_body_limit,
-        },
-    );
-    let state = State::new(core, proxy, config.server.websockets_path.clone());
-    let settings = Settings {
-        bind: config.server.bind,
-        workers: config.server.workers,
-        body_limit: config.server.request_body_limit,
-    };
-    let server = linkspan_server::start(state, &settings)?;
+    let server = linkspan_server::start(core, config)?;
     let base_url = format!("http://{}", server.address());
     let stopper = server.stopper();
     tokio::spawn(server.serve());

@@ -5,11 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use linkspan_proxy::Proxy;
-use linkspan_server::{Settings, State};
-use linkspan_shared::Core;
 use linkspan_shared::assemble::assemble;
-use linkspan_shared::config::Config;
 use linkspan_shared::connections::sweep;
 use linkspan_shared::logs::WriterTask;
 
@@ -24,7 +20,7 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     logging::start(&config)?;
     let mut stop = Stop::listen()?;
     let (core, log_writer) = assemble(&config).await?;
-    let server = start(&config, core.clone())
+    let server = linkspan_server::start(core.clone(), &config)
         .context("server.bind (LINKSPAN_SERVER_BIND) must be an address that is free")?;
     tracing::info!(address = %server.address(), "listening");
     let sweeper = tokio::spawn(sweep::run(core));
@@ -60,22 +56,4 @@ pub(super) async fn finish(log_writer: WriterTask) {
     {
         tracing::warn!("some operations may not be logged: storing them took too long");
     }
-}
-
-/// Starts the server on a core that is put together.
-pub(super) fn start(config: &Config, core: Core) -> Result<linkspan_server::Running> {
-    let proxy = Proxy::new(
-        core.clone(),
-        linkspan_proxy::Settings {
-            timeout: config.proxy.timeout,
-            held_body_limit: config.proxy.held_body_limit,
-        },
-    );
-    let state = State::new(core, proxy, config.server.websockets_path.clone());
-    let settings = Settings {
-        bind: config.server.bind,
-        workers: config.server.workers,
-        body_limit: config.server.request_body_limit,
-    };
-    Ok(linkspan_server::start(state, &settings)?)
 }

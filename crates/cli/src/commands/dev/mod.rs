@@ -92,7 +92,7 @@ async fn start(
     let (core, log_writer) = assemble(&config).await.map_err(explain(data))?;
     let (environment, api_key) = first_key(&core, data).await?;
     let demo = start_demo(args, data).await?;
-    let server = server::start(&config, core.clone()).with_context(|| {
+    let server = linkspan_server::start(core.clone(), &config).with_context(|| {
         let port = args.port;
         format!("the server cannot use port {port}; choose another with --port")
     })?;
