@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask dev | test | tidy | bench`.
+//! Development tasks: `cargo xtask dev | test | tidy | codegen | bench`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -6,6 +6,7 @@
 )]
 
 mod bench;
+mod codegen;
 mod dev;
 mod pgbouncer;
 mod programs;
@@ -34,6 +35,8 @@ enum Task {
     Test(test::Arguments),
     /// Check format, lints, structure, dependencies and licences.
     Tidy,
+    /// Make the files that are made of the code, such as docs/openapi.json.
+    Codegen(codegen::Arguments),
     /// Measure, side by side with a reference.
     Bench(bench::Arguments),
 }
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Dev(arguments) => dev::run(&arguments),
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),
+        Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

@@ -10,6 +10,7 @@ pub type Tags = BTreeMap<String, String>;
 
 /// Body of `POST /connect/sessions`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateConnectSession {
     /// Who will connect; optional when `tags` are given.
@@ -23,6 +24,7 @@ pub struct CreateConnectSession {
     pub integrations_config_defaults: BTreeMap<String, ConfigDefaults>,
     /// Labels for the connections that are made.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
     /// Per integration, what its connect form shows otherwise.
     #[serde(default)]
@@ -34,6 +36,7 @@ pub struct CreateConnectSession {
 /// Body of `POST /connect/sessions/reconnect`: a session that gives one
 /// connection new credentials.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReconnectSession {
     /// The connection's id.
@@ -49,6 +52,7 @@ pub struct ReconnectSession {
     pub integrations_config_defaults: BTreeMap<String, ConfigDefaults>,
     /// Labels in place of the connection's own; those stay when it is empty.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
     /// Per integration, what its connect form shows otherwise.
     #[serde(default)]
@@ -59,6 +63,7 @@ pub struct ReconnectSession {
 
 /// What the connect form of one integration shows otherwise.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
     /// The guide for end users.
@@ -68,6 +73,7 @@ pub struct Overrides {
 
 /// What a flow on one integration starts with.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConfigDefaults {
     /// User scopes, for the providers that have them (Slack).
@@ -83,6 +89,7 @@ pub struct ConfigDefaults {
 
 /// An end user of the product.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EndUser {
     /// The product's own id of the user.
@@ -95,11 +102,13 @@ pub struct EndUser {
     pub display_name: Option<String>,
     /// Labels.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
 }
 
 /// An organisation of end users.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Organization {
     /// The product's own id of the organisation.
@@ -111,6 +120,7 @@ pub struct Organization {
 
 /// Answer of `POST /connect/sessions`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectSession {
     /// `nango_connect_session_` and 64 hexadecimal digits.
     pub token: String,
@@ -122,6 +132,7 @@ pub struct ConnectSession {
 
 /// Answer of `GET /connect/session`, for the connect UI.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectSessionView {
     /// Keys of the integrations that may be connected; all when absent.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -12,6 +12,7 @@ pub type Object = serde_json::Map<String, serde_json::Value>;
 /// Body of `POST /connections`: a connection whose credentials come from
 /// elsewhere.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportConnection {
     /// The integration's key.
@@ -27,6 +28,7 @@ pub struct ImportConnection {
     pub credentials: Object,
     /// Labels.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
     /// Who connected.
     pub end_user: Option<EndUser>,
@@ -45,9 +47,11 @@ impl std::fmt::Debug for ImportConnection {
 
 /// Body of `PATCH /connections/{id}`. What is absent stays as it is.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateConnection {
     /// Labels, in place of those that there are.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Option<Tags>,
     /// Who connected; null for nobody.
     #[serde(default, deserialize_with = "given")]
@@ -59,6 +63,7 @@ pub struct UpdateConnection {
 
 /// Body, and answer, of `POST` and `PATCH /connections/metadata`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WriteMetadata {
     /// One connection's id, or many.
@@ -71,6 +76,7 @@ pub struct WriteMetadata {
 
 /// `"id"` or `["id", …]`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged, expecting = "expected a string or an array of strings")]
 pub enum OneOrMany {
     /// One.
@@ -92,6 +98,7 @@ impl OneOrMany {
 
 /// Answer of `GET /connections`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionList {
     /// The page of connections, newest first.
     pub connections: Vec<ConnectionSummary>,
@@ -99,6 +106,7 @@ pub struct ConnectionList {
 
 /// A connection as it is listed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionSummary {
     /// Internal number.
     pub id: i64,
@@ -111,17 +119,20 @@ pub struct ConnectionSummary {
     /// When it was created.
     pub created: DateTime<Utc>,
     /// What the product stored with it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: serde_json::Value,
     /// What is wrong with it now.
     pub errors: Vec<ConnectionError>,
     /// Who connected.
     pub end_user: Option<ConnectionEndUser>,
     /// Labels.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
 }
 
 /// Answer of `GET /connections/{id}`.
 #[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionFull {
     /// Internal number.
     pub id: i64,
@@ -136,10 +147,13 @@ pub struct ConnectionFull {
     /// Who connected.
     pub end_user: Option<ConnectionEndUser>,
     /// What the product stored with it.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: serde_json::Value,
     /// Values that the template's URLs and headers use.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub connection_config: serde_json::Value,
     /// Labels.
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
     /// When it was created.
     pub created_at: DateTime<Utc>,
@@ -148,6 +162,7 @@ pub struct ConnectionFull {
     /// When its credentials were last asked for.
     pub last_fetched_at: DateTime<Utc>,
     /// The credentials, refreshed; `{}` without the scope for them.
+    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub credentials: serde_json::Value,
 }
 
@@ -161,6 +176,7 @@ impl std::fmt::Debug for ConnectionFull {
 
 /// Something that is wrong with a connection.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionError {
     /// `auth` or `sync`.
     #[serde(rename = "type")]
@@ -171,6 +187,7 @@ pub struct ConnectionError {
 
 /// Who connected, as connections show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionEndUser {
     /// The product's own id of the user.
     pub id: String,
@@ -180,6 +197,7 @@ pub struct ConnectionEndUser {
     pub email: Option<String>,
     /// Labels.
     #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
     /// The user's organisation.
     pub organization: Option<crate::connect::Organization>,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Body of `POST /environments`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateEnvironment {
     /// Unique in the account: 1 to 255 of `a-z`, `0-9`, `_` and `-`.
@@ -17,6 +18,7 @@ pub struct CreateEnvironment {
 
 /// An environment, as it is answered.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Environment {
     /// Its number.
     pub id: i64,
@@ -26,6 +28,7 @@ pub struct Environment {
 
 /// Body of `POST /environment/api-keys`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKey {
     /// The environment's number.
@@ -38,6 +41,7 @@ pub struct CreateApiKey {
 
 /// A key that was made; its secret is shown here and nowhere else.
 #[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct NewApiKey {
     /// The key's number.
     pub id: i64,
@@ -61,6 +65,7 @@ impl std::fmt::Debug for NewApiKey {
 
 /// Body of `DELETE /environment/api-keys`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DeleteApiKey {
     /// The environment's number.
@@ -71,6 +76,7 @@ pub struct DeleteApiKey {
 
 /// Answer of `POST /environment/webhook-signing-key/rotate`.
 #[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SigningKey {
     /// The key that webhooks to the product are signed with from now on.
     pub webhook_signing_key: String,
@@ -84,6 +90,7 @@ impl std::fmt::Debug for SigningKey {
 
 /// One of the answers of `GET /environment-variables`.
 #[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Variable {
     /// Its name.
     pub name: String,

@@ -83,6 +83,7 @@ error_codes! {
 
 /// The body of every error: `{"error": {"code", "message"?, "errors"?, "payload"?}}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorBody {
     /// What went wrong.
     pub error: ErrorDetail,
@@ -90,6 +91,7 @@ pub struct ErrorBody {
 
 /// What went wrong.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ErrorDetail {
     /// A code of the error table.
     pub code: String,
@@ -106,6 +108,7 @@ pub struct ErrorDetail {
 
 /// One field that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct FieldError {
     /// The kind of mistake, such as `invalid_type` or `unrecognized_keys`.
     pub code: String,

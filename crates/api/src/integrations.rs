@@ -9,6 +9,7 @@ use crate::given::given;
 
 /// Body of `POST /integrations`.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateIntegration {
     /// The integration's key, unique in the environment.
@@ -32,6 +33,7 @@ pub struct CreateIntegration {
 /// Body of `POST /integrations/quickstart`: an integration that needs no OAuth
 /// client of the caller's own.
 #[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct QuickstartIntegration {
     /// The integration's key, unique in the environment.
@@ -60,6 +62,7 @@ impl From<QuickstartIntegration> for CreateIntegration {
 
 /// Body of `PATCH /integrations/{unique_key}`. What is absent stays as it is.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateIntegration {
     /// A new key; only while the integration has no connections.
@@ -80,6 +83,7 @@ pub struct UpdateIntegration {
 
 /// An OAuth client that takes the place of the one there is.
 #[derive(Clone, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", deny_unknown_fields)]
 pub enum UpdateCredentials {
     /// An OAuth 2.0 client.
@@ -106,6 +110,7 @@ impl std::fmt::Debug for UpdateCredentials {
 
 /// An integration's own credentials with the provider.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", deny_unknown_fields)]
 pub enum IntegrationCredentials {
     /// An OAuth 2.0 client.
@@ -132,6 +137,7 @@ impl std::fmt::Debug for IntegrationCredentials {
 
 /// An integration as it is listed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Integration {
     /// The integration's key.
     pub unique_key: String,
@@ -151,6 +157,7 @@ pub struct Integration {
 
 /// An integration with what `include=` asks for.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct IntegrationFull {
     /// The integration.
     #[serde(flatten)]
@@ -166,6 +173,7 @@ pub struct IntegrationFull {
 
 /// Answer of the deprecated `GET /config/{unique_key}`.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LegacyConfig {
     /// The integration.
     pub config: LegacyIntegration,
@@ -173,6 +181,7 @@ pub struct LegacyConfig {
 
 /// An integration as `GET /config/{unique_key}` shows it.
 #[derive(Debug, Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LegacyIntegration {
     /// The integration's key.
     pub unique_key: String,
@@ -189,6 +198,7 @@ pub struct LegacyIntegration {
 
 /// An OAuth client as `GET /config/{unique_key}` shows it.
 #[derive(Clone, Serialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct LegacyCredentials {
     /// The client's id.
     pub client_id: Option<String>,
@@ -206,6 +216,7 @@ impl std::fmt::Debug for LegacyCredentials {
 
 /// `{"data": …}`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Data<T> {
     /// The resource.
     pub data: T,
@@ -213,6 +224,7 @@ pub struct Data<T> {
 
 /// `{"success": true}`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Success {
     /// Always true: a failure is an error.
     pub success: bool,

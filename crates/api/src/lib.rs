@@ -7,6 +7,7 @@ pub mod environments;
 pub mod error;
 mod given;
 pub mod integrations;
+pub mod legacy;
 pub mod logs;
 pub mod popup;
 pub mod scope;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Answer of `GET /logs/operations`: newest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationList {
     /// One page of operations, without their messages.
     pub data: Vec<Operation>,
@@ -15,6 +16,7 @@ pub struct OperationList {
 
 /// Where the next page begins.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Pagination {
     /// What to pass as `cursor` for the next page; `null` on the last one. Its
     /// form may change: pass it on as it is.
@@ -23,6 +25,7 @@ pub struct Pagination {
 
 /// Answer of `GET /logs/operations/{id}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationAnswer {
     /// The operation with its messages.
     pub data: OperationFull,
@@ -30,6 +33,7 @@ pub struct OperationAnswer {
 
 /// One thing that Linkspan did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Operation {
     /// Its id, a UUID ordered by time.
     pub id: String,
@@ -60,6 +64,7 @@ pub struct Operation {
 
 /// An operation with its messages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct OperationFull {
     /// The operation.
     #[serde(flatten)]
@@ -70,6 +75,7 @@ pub struct OperationFull {
 
 /// One message of an operation. Secrets are masked before it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Message {
     /// When.
     pub at: DateTime<Utc>,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A message from the server on the websocket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "message_type", rename_all = "snake_case")]
 pub enum PopupMessage {
     /// First message: the id that the popup's URL must carry.
@@ -35,6 +36,7 @@ pub enum PopupMessage {
 
 /// The kinds of failure of a popup flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PopupError {
     /// The integration's provider does not use a popup.
@@ -86,6 +88,7 @@ impl PopupError {
 
 /// Answer of the `POST /…-auth/…` calls that need no popup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AuthResult {
     /// The integration's key.

@@ -9,6 +9,7 @@ use linkspan_proxy::Proxy;
 use linkspan_shared::Core;
 
 use crate::error::Failure;
+use crate::openapi::{self, Routes};
 use crate::popup::Channels;
 use crate::rate::RateLimit;
 use crate::routes;
@@ -49,23 +50,31 @@ impl State {
     }
 }
 
+/// Everything that the server answers.
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
+    config.service(web::scope("/proxy").default_service(web::to(routes::proxy::call)));
+    routes(&mut Routes::new(config));
     config
-        .service(web::scope("/proxy").default_service(web::to(routes::proxy::call)))
-        .configure(routes::health::configure)
-        .configure(routes::providers::configure)
-        .configure(routes::integrations::configure)
-        .configure(routes::metadata::configure)
-        .configure(routes::connections::configure)
-        .configure(routes::environments::configure)
-        .configure(routes::variables::configure)
         .configure(routes::telemetry::configure)
-        .configure(routes::connect::configure)
-        .configure(routes::oauth::configure)
-        .configure(routes::credentials::configure)
-        .configure(routes::logs::configure)
         .configure(routes::websocket::configure)
         .default_service(web::to(not_found));
+}
+
+/// The routes of the API, which `/openapi.json` describes.
+pub(crate) fn routes(routes: &mut Routes<'_>) {
+    routes::proxy::describe(routes);
+    routes::health::configure(routes);
+    routes::providers::configure(routes);
+    routes::integrations::configure(routes);
+    routes::metadata::configure(routes);
+    routes::connections::configure(routes);
+    routes::environments::configure(routes);
+    routes::variables::configure(routes);
+    routes::connect::configure(routes);
+    routes::oauth::configure(routes);
+    routes::credentials::configure(routes);
+    routes::logs::configure(routes);
+    openapi::configure(routes);
 }
 
 /// Headers that hold for every answer that does not set its own.

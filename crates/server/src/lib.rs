@@ -6,6 +6,7 @@
 mod app;
 mod error;
 mod extract;
+pub mod openapi;
 mod pages;
 mod popup;
 mod rate;

@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::codegen;
 use crate::workspace::{self, cargo};
 
 /// A rule, in words that complete "the workspace …".
@@ -46,6 +47,10 @@ const RULES: &[Rule] = &[
     Rule {
         name: "explains every error code in docs/errors.md",
         check: error_pages::check,
+    },
+    Rule {
+        name: "has its made files as the code makes them",
+        check: made_files,
     },
     Rule {
         name: "is formatted",
@@ -89,6 +94,10 @@ pub(crate) fn run() -> Result<()> {
         "these rules do not hold: the workspace {}",
         failed.join("; it ")
     )
+}
+
+fn made_files() -> Result<()> {
+    codegen::run(&codegen::Arguments { check: true })
 }
 
 fn format() -> Result<()> {

@@ -10,6 +10,7 @@ mod config;
 mod dev;
 mod keys;
 mod migrate;
+mod openapi;
 mod server;
 
 /// What to do.
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Print the OpenAPI document of the HTTP API.
+    Openapi,
 }
 
 impl Command {
@@ -42,6 +45,7 @@ impl Command {
             Self::Admin(command) => admin::run(file, command).await,
             Self::Keys(command) => keys::run(file, command).await,
             Self::Config(command) => config::run(file, command),
+            Self::Openapi => openapi::run(),
         }
     }
 }

@@ -9,5 +9,5 @@ mod query;
 
 pub(crate) use body::Body;
 pub(crate) use browser::{Browser, Session};
-pub(crate) use caller::{Caller, CallerOrSession, permission};
+pub(crate) use caller::{Caller, CallerOrSession, Permission, permission};
 pub(crate) use query::Query;

@@ -13,18 +13,28 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Caller, Session, permission};
+use crate::openapi::{Routes, routes};
 use crate::pages;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/connect/sessions", web::post().to(create))
-        .route("/connect/sessions/reconnect", web::post().to(reconnect))
-        .route("/connect/session", web::get().to(view))
-        .route("/connect/session", web::delete().to(delete))
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; create, reconnect, view, delete);
+    routes
+        .config
         .route("/connect", web::get().to(page))
         .route("/connect/page.js", web::get().to(script));
 }
 
+#[utoipa::path(
+    post,
+    path = "/connect/sessions",
+    operation_id = "create_connect_session",
+    tag = "Connect",
+    summary = "Open a connect session",
+    request_body = CreateConnectSession,
+    responses(
+        (status = 201, description = "The session.", body = Data<ConnectSession>),
+    )
+)]
 async fn create(
     caller: Caller<permission::WriteConnectSessions>,
     state: web::Data<State>,
@@ -35,6 +45,17 @@ async fn create(
     Ok(answer(&state, opened))
 }
 
+#[utoipa::path(
+    post,
+    path = "/connect/sessions/reconnect",
+    operation_id = "create_reconnect_session",
+    tag = "Connect",
+    summary = "Open a session that gives a connection new credentials",
+    request_body = ReconnectSession,
+    responses(
+        (status = 201, description = "The session.", body = Data<ConnectSession>),
+    )
+)]
 async fn reconnect(
     caller: Caller<permission::WriteConnectSessions>,
     state: web::Data<State>,
@@ -55,6 +76,16 @@ fn answer(state: &State, (token, expires_at): (SecretString, DateTime<Utc>)) -> 
     HttpResponse::Created().json(Data { data })
 }
 
+#[utoipa::path(
+    get,
+    path = "/connect/session",
+    operation_id = "get_connect_session",
+    tag = "Browser",
+    summary = "Show the session",
+    responses(
+        (status = 200, description = "The session.", body = Data<ConnectSessionView>),
+    )
+)]
 async fn view(Session(session): Session, state: web::Data<State>) -> HttpResponse {
     let mut defaults = session.details.defaults;
     for default in defaults.values_mut() {
@@ -73,6 +104,16 @@ async fn view(Session(session): Session, state: web::Data<State>) -> HttpRespons
     })
 }
 
+#[utoipa::path(
+    delete,
+    path = "/connect/session",
+    operation_id = "delete_connect_session",
+    tag = "Browser",
+    summary = "End the session",
+    responses(
+        (status = 204, description = "It is ended."),
+    )
+)]
 async fn delete(
     Session(session): Session,
     state: web::Data<State>,

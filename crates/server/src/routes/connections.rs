@@ -1,11 +1,13 @@
 //! `/connections`, and `/connection`, its older name (CONTRACT 2.6).
 
 use actix_web::{HttpRequest, HttpResponse, web};
+use chrono::Utc;
 use linkspan_api::connect::Tags;
 use linkspan_api::connections::{
     ConnectionFull, ConnectionList, ConnectionSummary, ImportConnection, UpdateConnection,
 };
 use linkspan_api::integrations::Success;
+use linkspan_api::legacy::ImportLegacyConnection;
 use linkspan_api::{ErrorCode, Scope};
 use linkspan_shared::connections::live::{self, Freshness, LiveKey};
 use linkspan_shared::connections::{self, Filter, Live};
@@ -14,25 +16,40 @@ use linkspan_shared::{Error, integrations};
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Caller, Query, permission};
+use crate::openapi::{Routes, routes};
 
 /// Connections in one answer, unless the caller sets a limit.
 const DEFAULT_LIMIT: i64 = 10_000;
 /// The largest limit that a caller can set.
 const LARGEST_LIMIT: i64 = 2_000;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/connections", web::get().to(list))
-        .route("/connections", web::post().to(import))
-        .route("/connections/{connection_id}", web::get().to(get))
-        .route("/connections/{connection_id}", web::patch().to(update))
-        .route("/connections/{connection_id}", web::delete().to(delete))
-        .route("/connection", web::get().to(list))
-        .route("/connection", web::post().to(import))
-        .route("/connection/{connection_id}", web::get().to(get))
-        .route("/connection/{connection_id}", web::delete().to(delete));
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; list, import, import_legacy, get, update, delete);
+    routes!(routes; deprecated "/connection" list);
+    routes!(routes; deprecated "/connection/{connection_id}" get);
+    routes!(routes; deprecated "/connection/{connection_id}" delete);
 }
 
+#[utoipa::path(
+    get,
+    path = "/connections",
+    operation_id = "list_connections",
+    tag = "Connections",
+    summary = "List connections",
+    params(
+        ("connectionId" = Option<String>, Query, description = "Only the connection with this id."),
+        ("search" = Option<String>, Query, description = "A part of the id, or of the end user's id, name or email."),
+        ("integrationId" = Option<Vec<String>>, Query, description = "Only connections of these integrations; also comma separated."),
+        ("tags" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Only connections with all of these.", style = DeepObject, explode),
+        ("endUserId" = Option<String>, Query, description = "Only connections of this end user."),
+        ("endUserOrganizationId" = Option<String>, Query, description = "Only connections of this organisation."),
+        ("limit" = Option<i64>, Query, description = "Connections in an answer; 10,000 when absent.", minimum = 1, maximum = 2000),
+        ("page" = Option<i64>, Query, description = "Which page of so many, from 0.", minimum = 0),
+    ),
+    responses(
+        (status = 200, description = "The connections, newest first.", body = ConnectionList),
+    )
+)]
 async fn list(
     caller: Caller<permission::ListConnections>,
     state: web::Data<State>,
@@ -112,12 +129,49 @@ fn tags(query: &mut Query) -> Result<Tags, Failure> {
     }
 }
 
+#[utoipa::path(
+    post,
+    path = "/connections",
+    operation_id = "import_connection",
+    tag = "Connections",
+    summary = "Make a connection of credentials that you have",
+    request_body = ImportConnection,
+    responses(
+        (status = 200, description = "The connection.", body = ConnectionFull),
+    )
+)]
 async fn import(
     caller: Caller<permission::CreateConnection>,
     state: web::Data<State>,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: ImportConnection = body.json().await?;
+    imported(&caller, &state, body).await
+}
+
+#[utoipa::path(
+    post,
+    path = "/connection",
+    operation_id = "import_connection_deprecated",
+    tag = "Connections",
+    summary = "Make a connection of credentials that you have, as older clients do",
+    request_body = ImportLegacyConnection,
+    responses((status = 200, description = "The connection.", body = ConnectionFull))
+)]
+async fn import_legacy(
+    caller: Caller<permission::CreateConnection>,
+    state: web::Data<State>,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: ImportLegacyConnection = body.json().await?;
+    imported(&caller, &state, body.into_import(Utc::now())).await
+}
+
+async fn imported(
+    caller: &Caller<permission::CreateConnection>,
+    state: &State,
+    body: ImportConnection,
+) -> Result<HttpResponse, Failure> {
     let live = connections::import(&state.core, caller.environment_id(), body)
         .await
         .map_err(unknown_integration)?;
@@ -125,6 +179,21 @@ async fn import(
     Ok(HttpResponse::Ok().json(full(&live, may_read)))
 }
 
+#[utoipa::path(
+    patch,
+    path = "/connections/{connection_id}",
+    operation_id = "update_connection",
+    tag = "Connections",
+    summary = "Change a connection",
+    params(
+        ("connection_id" = String, Path, description = "The connection's id."),
+        ("provider_config_key" = String, Query, description = "The integration's key."),
+    ),
+    request_body = UpdateConnection,
+    responses(
+        (status = 200, description = "It is changed.", body = Success),
+    )
+)]
 async fn update(
     caller: Caller<permission::UpdateConnection>,
     state: web::Data<State>,
@@ -143,6 +212,24 @@ async fn update(
     Ok(HttpResponse::Ok().json(Success { success: true }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/connections/{connection_id}",
+    operation_id = "get_connection",
+    tag = "Connections",
+    summary = "Show a connection with fresh credentials",
+    params(
+        ("connection_id" = String, Path, description = "The connection's id."),
+        ("provider_config_key" = String, Query, description = "The integration's key."),
+        ("force_refresh" = Option<bool>, Query, description = "Refresh even when the credentials are still good."),
+        ("refresh_token" = Option<bool>, Query, description = "Accepted for old clients; the refresh token is part of the credentials."),
+        ("refresh_github_app_jwt_token" = Option<bool>, Query, description = "Accepted for old clients."),
+    ),
+    responses(
+        (status = 200, description = "The connection.", body = ConnectionFull),
+        (status = 424, description = "The credentials could not be refreshed.", body = linkspan_api::ErrorBody),
+    )
+)]
 async fn get(
     caller: Caller<permission::ReadConnection>,
     state: web::Data<State>,
@@ -222,6 +309,20 @@ pub(super) fn unknown_connection(error: Error) -> Failure {
     }
 }
 
+#[utoipa::path(
+    delete,
+    path = "/connections/{connection_id}",
+    operation_id = "delete_connection",
+    tag = "Connections",
+    summary = "Delete a connection",
+    params(
+        ("connection_id" = String, Path, description = "The connection's id."),
+        ("provider_config_key" = String, Query, description = "The integration's key."),
+    ),
+    responses(
+        (status = 200, description = "It is deleted.", body = Success),
+    )
+)]
 async fn delete(
     caller: Caller<permission::DeleteConnection>,
     state: web::Data<State>,

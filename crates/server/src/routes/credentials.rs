@@ -8,28 +8,43 @@ use linkspan_providers::AuthMode;
 use linkspan_shared::connections::finish;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Browser, Query};
+use crate::openapi::{Routes, routes};
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/api-auth/api-key/{unique_key}", web::post().to(api_key))
-        .route("/api-auth/basic/{unique_key}", web::post().to(basic))
-        .route(
-            "/auth/unauthenticated/{unique_key}",
-            web::post().to(unauthenticated),
-        );
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; api_key, basic, unauthenticated);
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ApiKey {
     #[serde(rename = "apiKey")]
     api_key: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api-auth/api-key/{unique_key}",
+    operation_id = "connect_api_key",
+    tag = "Browser",
+    summary = "Connect with an API key",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
+        ("public_key" = Option<String>, Query, description = "The environment's public key."),
+        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
+        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
+        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+    ),
+    request_body = ApiKey,
+    responses(
+        (status = 200, description = "The connection.", body = AuthResult),
+    )
+)]
 async fn api_key(
     browser: Browser,
     state: web::Data<State>,
@@ -52,7 +67,7 @@ async fn api_key(
 
 /// Either may be empty: some APIs take a key in one place and nothing in the
 /// other.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Basic {
     #[serde(default)]
@@ -61,6 +76,25 @@ struct Basic {
     password: String,
 }
 
+#[utoipa::path(
+    post,
+    path = "/api-auth/basic/{unique_key}",
+    operation_id = "connect_basic",
+    tag = "Browser",
+    summary = "Connect with a user name and a password",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
+        ("public_key" = Option<String>, Query, description = "The environment's public key."),
+        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
+        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
+        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+    ),
+    request_body = Basic,
+    responses(
+        (status = 200, description = "The connection.", body = AuthResult),
+    )
+)]
 async fn basic(
     browser: Browser,
     state: web::Data<State>,
@@ -84,6 +118,24 @@ async fn basic(
     .await
 }
 
+#[utoipa::path(
+    post,
+    path = "/auth/unauthenticated/{unique_key}",
+    operation_id = "connect_unauthenticated",
+    tag = "Browser",
+    summary = "Connect to an API that asks for no credentials",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
+        ("public_key" = Option<String>, Query, description = "The environment's public key."),
+        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
+        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
+        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+    ),
+    responses(
+        (status = 200, description = "The connection.", body = AuthResult),
+    )
+)]
 /// The body, which the published client sends empty or as `{}`, is not read.
 async fn unauthenticated(
     browser: Browser,

@@ -13,19 +13,24 @@ use secrecy::ExposeSecret;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Caller, permission};
+use crate::openapi::{Routes, routes};
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/environments", web::post().to(create))
-        .route("/environments/{number}", web::delete().to(delete))
-        .route("/environment/api-keys", web::post().to(create_key))
-        .route("/environment/api-keys", web::delete().to(delete_key))
-        .route(
-            "/environment/webhook-signing-key/rotate",
-            web::post().to(rotate),
-        );
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; create, delete, create_key, delete_key, rotate);
 }
 
+#[utoipa::path(
+    post,
+    path = "/environments",
+    operation_id = "create_environment",
+    tag = "Environments",
+    summary = "Create an environment",
+    request_body = CreateEnvironment,
+    responses(
+        (status = 200, description = "The new environment.", body = Data<Environment>),
+        (status = 409, description = "The name is taken.", body = linkspan_api::ErrorBody),
+    )
+)]
 async fn create(
     caller: Caller<permission::CreateEnvironment>,
     state: web::Data<State>,
@@ -42,6 +47,19 @@ async fn create(
     }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/environments/{number}",
+    operation_id = "delete_environment",
+    tag = "Environments",
+    summary = "Delete an environment with all that it has",
+    params(
+        ("number" = i64, Path, description = "The environment's number.", minimum = 1),
+    ),
+    responses(
+        (status = 204, description = "It is deleted."),
+    )
+)]
 async fn delete(
     caller: Caller<permission::DeleteEnvironment>,
     state: web::Data<State>,
@@ -63,6 +81,19 @@ async fn delete(
     Ok(HttpResponse::NoContent().finish())
 }
 
+#[utoipa::path(
+    post,
+    path = "/environment/api-keys",
+    operation_id = "create_api_key",
+    tag = "Environments",
+    summary = "Make an API key",
+    request_body = CreateApiKey,
+    responses(
+        (status = 200, description = "The key, shown this once.", body = Data<NewApiKey>),
+        (status = 404, description = "There is no such environment.", body = linkspan_api::ErrorBody),
+        (status = 409, description = "The name is taken.", body = linkspan_api::ErrorBody),
+    )
+)]
 async fn create_key(
     caller: Caller<permission::CreateApiKey>,
     state: web::Data<State>,
@@ -85,6 +116,18 @@ async fn create_key(
     }))
 }
 
+#[utoipa::path(
+    delete,
+    path = "/environment/api-keys",
+    operation_id = "delete_api_key",
+    tag = "Environments",
+    summary = "Revoke an API key",
+    request_body = DeleteApiKey,
+    responses(
+        (status = 200, description = "It is revoked.", body = Success),
+        (status = 404, description = "There is no such key.", body = linkspan_api::ErrorBody),
+    )
+)]
 async fn delete_key(
     caller: Caller<permission::DeleteApiKey>,
     state: web::Data<State>,
@@ -96,6 +139,16 @@ async fn delete_key(
     Ok(HttpResponse::Ok().json(Success { success: true }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/environment/webhook-signing-key/rotate",
+    operation_id = "rotate_webhook_signing_key",
+    tag = "Environments",
+    summary = "Replace the key that webhooks to you are signed with",
+    responses(
+        (status = 200, description = "The new key.", body = Data<SigningKey>),
+    )
+)]
 async fn rotate(
     caller: Caller<permission::RotateSigningKey>,
     state: web::Data<State>,

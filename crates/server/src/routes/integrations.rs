@@ -14,18 +14,22 @@ use secrecy::ExposeSecret;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Caller, CallerOrSession, Query, permission};
+use crate::openapi::{Routes, routes};
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/integrations", web::get().to(list))
-        .route("/integrations", web::post().to(create))
-        .route("/integrations/quickstart", web::post().to(quickstart))
-        .route("/integrations/{unique_key}", web::get().to(get))
-        .route("/integrations/{unique_key}", web::patch().to(update))
-        .route("/integrations/{unique_key}", web::delete().to(delete))
-        .route("/config/{unique_key}", web::get().to(legacy));
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; list, create, quickstart, get, update, delete, legacy);
 }
 
+#[utoipa::path(
+    get,
+    path = "/integrations",
+    operation_id = "list_integrations",
+    tag = "Integrations",
+    summary = "List the integrations",
+    responses(
+        (status = 200, description = "The integrations.", body = Data<Vec<Wire>>),
+    )
+)]
 async fn list(
     caller: CallerOrSession<permission::ListIntegrations>,
     state: web::Data<State>,
@@ -48,6 +52,18 @@ async fn list(
     Ok(HttpResponse::Ok().json(Data { data }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/integrations",
+    operation_id = "create_integration",
+    tag = "Integrations",
+    summary = "Create an integration",
+    request_body = CreateIntegration,
+    responses(
+        (status = 200, description = "The new integration.", body = Data<Wire>),
+        (status = 409, description = "The key is taken, or in use.", body = linkspan_api::ErrorBody)
+    )
+)]
 async fn create(
     caller: Caller<permission::CreateIntegration>,
     state: web::Data<State>,
@@ -58,6 +74,18 @@ async fn create(
     Ok(answer(&state, &created))
 }
 
+#[utoipa::path(
+    post,
+    path = "/integrations/quickstart",
+    operation_id = "quickstart_integration",
+    tag = "Integrations",
+    summary = "Create an integration that needs no client of your own",
+    request_body = QuickstartIntegration,
+    responses(
+        (status = 200, description = "The new integration.", body = Data<Wire>),
+        (status = 409, description = "The key is taken, or in use.", body = linkspan_api::ErrorBody)
+    )
+)]
 async fn quickstart(
     caller: Caller<permission::CreateIntegration>,
     state: web::Data<State>,
@@ -68,6 +96,21 @@ async fn quickstart(
     Ok(answer(&state, &created))
 }
 
+#[utoipa::path(
+    patch,
+    path = "/integrations/{unique_key}",
+    operation_id = "update_integration",
+    tag = "Integrations",
+    summary = "Change an integration",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+    ),
+    request_body = UpdateIntegration,
+    responses(
+        (status = 200, description = "The changed integration.", body = Data<Wire>),
+        (status = 409, description = "The key is taken, or in use.", body = linkspan_api::ErrorBody)
+    )
+)]
 async fn update(
     caller: Caller<permission::UpdateIntegration>,
     state: web::Data<State>,
@@ -86,6 +129,20 @@ fn answer(state: &State, integration: &Integration) -> HttpResponse {
     })
 }
 
+#[utoipa::path(
+    get,
+    path = "/integrations/{unique_key}",
+    operation_id = "get_integration",
+    tag = "Integrations",
+    summary = "Show an integration",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        ("include" = Option<Vec<String>>, Query, description = "What to show as well: `webhook`, `credentials`."),
+    ),
+    responses(
+        (status = 200, description = "The integration.", body = Data<IntegrationFull>),
+    )
+)]
 async fn get(
     caller: Caller<permission::ReadIntegration>,
     state: web::Data<State>,
@@ -116,6 +173,20 @@ async fn get(
     }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/config/{unique_key}",
+    operation_id = "get_config_deprecated",
+    tag = "Integrations",
+    summary = "Show an integration as older clients expect it",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        ("include_creds" = Option<bool>, Query, description = "Whether to show its client."),
+    ),
+    responses(
+        (status = 200, description = "The integration.", body = LegacyConfig),
+    )
+)]
 /// The older form of [`get`], without what functions add to it.
 async fn legacy(
     caller: Caller<permission::ReadIntegration>,
@@ -156,6 +227,19 @@ async fn find(
     Ok(integrations::get(&mut conn, &keys, environment, unique_key).await?)
 }
 
+#[utoipa::path(
+    delete,
+    path = "/integrations/{unique_key}",
+    operation_id = "delete_integration",
+    tag = "Integrations",
+    summary = "Delete an integration with its connections",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+    ),
+    responses(
+        (status = 200, description = "It is deleted.", body = Success),
+    )
+)]
 async fn delete(
     caller: Caller<permission::DeleteIntegration>,
     state: web::Data<State>,

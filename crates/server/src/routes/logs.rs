@@ -11,17 +11,36 @@ use uuid::Uuid;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Caller, Query, permission};
+use crate::openapi::{Routes, routes};
 
 /// Operations in one answer: when the caller names no number, and at most.
 const DEFAULT_LIMIT: i64 = 20;
 const MOST: i64 = 100;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/logs/operations", web::get().to(list))
-        .route("/logs/operations/{id}", web::get().to(get));
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; list, get);
 }
 
+#[utoipa::path(
+    get,
+    path = "/logs/operations",
+    operation_id = "list_operations",
+    tag = "Operations",
+    summary = "List what Linkspan did",
+    params(
+        ("type" = Option<Vec<String>>, Query, description = "Only these kinds."),
+        ("status" = Option<Vec<String>>, Query, description = "Only `success` or `failed`."),
+        ("integration" = Option<Vec<String>>, Query, description = "Only these integrations."),
+        ("connection" = Option<Vec<String>>, Query, description = "Only these connections."),
+        ("from" = Option<chrono::DateTime<Utc>>, Query, description = "From this time on."),
+        ("to" = Option<chrono::DateTime<Utc>>, Query, description = "Before this time."),
+        ("cursor" = Option<String>, Query, description = "The `next_cursor` of the page before."),
+        ("limit" = Option<i64>, Query, description = "Operations in an answer; 20 when absent.", minimum = 1, maximum = 100),
+    ),
+    responses(
+        (status = 200, description = "Operations, newest first.", body = OperationList),
+    )
+)]
 async fn list(
     caller: Caller<permission::ReadLogs>,
     state: web::Data<State>,
@@ -86,6 +105,19 @@ fn cursor(text: &str) -> Result<Cursor, Failure> {
     })
 }
 
+#[utoipa::path(
+    get,
+    path = "/logs/operations/{id}",
+    operation_id = "get_operation",
+    tag = "Operations",
+    summary = "Show an operation with its messages",
+    params(
+        ("id" = String, Path, description = "The operation's id."),
+    ),
+    responses(
+        (status = 200, description = "The operation.", body = OperationAnswer),
+    )
+)]
 async fn get(
     caller: Caller<permission::ReadLogs>,
     state: web::Data<State>,

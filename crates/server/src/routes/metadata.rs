@@ -11,21 +11,11 @@ use super::connections::unknown_connection;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Caller, permission};
+use crate::openapi::{Routes, routes};
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/connections/metadata", web::post().to(write))
-        .route("/connections/metadata", web::patch().to(write))
-        .route("/connection/metadata", web::post().to(write))
-        .route("/connection/metadata", web::patch().to(write))
-        .route(
-            "/connection/{connection_id}/metadata",
-            web::post().to(write_one),
-        )
-        .route(
-            "/connection/{connection_id}/metadata",
-            web::patch().to(write_one),
-        );
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; write, write_one);
+    routes!(routes; deprecated "/connection/metadata" write);
 }
 
 fn change(request: &HttpRequest) -> (Change, StatusCode) {
@@ -35,6 +25,18 @@ fn change(request: &HttpRequest) -> (Change, StatusCode) {
     }
 }
 
+#[utoipa::path(
+    method(post, patch),
+    path = "/connections/metadata",
+    operation_id = "write_metadata",
+    tag = "Connections",
+    summary = "Replace metadata (POST), or merge into it (PATCH)",
+    request_body = WriteMetadata,
+    responses(
+        (status = 200, description = "What was written, by PATCH.", body = WriteMetadata),
+        (status = 201, description = "What was written, by POST.", body = WriteMetadata),
+    )
+)]
 async fn write(
     caller: Caller<permission::UpdateConnection>,
     state: web::Data<State>,
@@ -56,6 +58,22 @@ async fn write(
     Ok(HttpResponse::build(status).json(body))
 }
 
+#[utoipa::path(
+    method(post, patch),
+    path = "/connection/{connection_id}/metadata",
+    operation_id = "write_one_metadata_deprecated",
+    tag = "Connections",
+    summary = "Replace (POST) or merge into (PATCH) the metadata of one connection",
+    params(
+        ("connection_id" = String, Path, description = "The connection's id."),
+        ("Provider-Config-Key" = String, Header, description = "The integration's key."),
+    ),
+    request_body = Object,
+    responses(
+        (status = 200, description = "What was written, by PATCH.", body = Object),
+        (status = 201, description = "What was written, by POST.", body = Object),
+    )
+)]
 /// The oldest form: the connection in the path, its integration in a header,
 /// and the metadata as the whole body.
 async fn write_one(

@@ -15,15 +15,16 @@ use super::credentials::connection_config;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Browser, Query};
+use crate::openapi::{Routes, routes};
 use crate::pages::{self, Outcome};
 
 /// What `credentials[…]` may bring: a client in place of the integration's.
 const OWN_CLIENT: [&str; 2] = ["oauth_client_id_override", "oauth_client_secret_override"];
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/oauth/connect/{unique_key}", web::get().to(connect))
-        .route("/oauth/callback", web::get().to(callback))
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; connect, callback);
+    routes
+        .config
         .route("/oauth/callback.js", web::get().to(script));
 }
 
@@ -31,6 +32,29 @@ async fn script() -> HttpResponse {
     pages::callback_script()
 }
 
+#[utoipa::path(
+    get,
+    path = "/oauth/connect/{unique_key}",
+    operation_id = "start_oauth",
+    tag = "Browser",
+    summary = "Send the popup to the provider",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
+        ("public_key" = Option<String>, Query, description = "The environment's public key."),
+        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
+        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
+        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+        ("ws_client_id" = Option<String>, Query, description = "The id that the websocket told the page."),
+        ("authorization_params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Further parameters of the provider's authorisation URL.", style = DeepObject, explode),
+        ("credentials" = Option<std::collections::BTreeMap<String, String>>, Query, description = "A client in place of the integration's: `oauth_client_id_override`, `oauth_client_secret_override`.", style = DeepObject, explode),
+        ("user_scope" = Option<String>, Query, description = "User scopes, for providers that have them."),
+    ),
+    responses(
+        (status = 302, description = "To the provider."),
+        (status = 200, description = "A page that says what is wrong; the websocket is told too.", body = String),
+    )
+)]
 async fn connect(
     browser: Result<Browser, Failure>,
     state: web::Data<State>,
@@ -142,6 +166,21 @@ fn given(query: &mut Query, name: &str) -> Option<String> {
     query.take(name).filter(|value| !value.is_empty())
 }
 
+#[utoipa::path(
+    get,
+    path = "/oauth/callback",
+    operation_id = "finish_oauth",
+    tag = "Browser",
+    summary = "Take the provider's answer",
+    params(
+        ("state" = Option<String>, Query, description = "What the provider was sent."),
+        ("code" = Option<String>, Query, description = "The code to exchange."),
+        ("error" = Option<String>, Query, description = "Why the provider refused."),
+    ),
+    responses(
+        (status = 200, description = "A page that tells the one that opened it.", body = String),
+    )
+)]
 async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let mut query = Query::of(&request);
     let Some(token) = STATE_PARAMS.iter().find_map(|name| given(&mut query, name)) else {

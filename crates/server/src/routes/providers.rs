@@ -1,22 +1,39 @@
 //! `/providers`: the catalogue (CONTRACT 2.6).
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::integrations::Data;
 use linkspan_providers::Template;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{CallerOrSession, Query, permission};
+use crate::openapi::{Routes, routes};
 use crate::pages;
 
-pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/providers", web::get().to(list))
-        .route("/providers/{provider}", web::get().to(get))
+pub(crate) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; list, get);
+    routes
+        .config
         .route("/images/template-logos/{provider}.svg", web::get().to(logo));
 }
 
+#[utoipa::path(
+    get,
+    path = "/providers",
+    operation_id = "list_providers",
+    tag = "Providers",
+    summary = "List the catalogue",
+    params(
+        ("search" = Option<String>, Query, description = "A part of the name."),
+    ),
+    responses(
+        (status = 200, description = "The providers.", body = Data<Vec<ProviderSchema>>),
+    )
+)]
 async fn list(
     _: CallerOrSession<permission::AnyKey>,
     state: web::Data<State>,
@@ -34,6 +51,19 @@ async fn list(
     Ok(HttpResponse::Ok().json(Data { data }))
 }
 
+#[utoipa::path(
+    get,
+    path = "/providers/{provider}",
+    operation_id = "get_provider",
+    tag = "Providers",
+    summary = "Show a provider",
+    params(
+        ("provider" = String, Path, description = "The provider's slug."),
+    ),
+    responses(
+        (status = 200, description = "The provider.", body = Data<ProviderSchema>),
+    )
+)]
 async fn get(
     _: CallerOrSession<permission::AnyKey>,
     state: web::Data<State>,
@@ -51,6 +81,41 @@ struct Provider<'a> {
     template: &'a Template,
     logo_url: String,
 }
+
+/// A provider of the catalogue. The manual describes a template's other keys.
+#[derive(ToSchema)]
+#[schema(as = Provider)]
+#[expect(dead_code, reason = "the fields are read by the derived schema only")]
+struct ProviderSchema {
+    /// The provider's slug.
+    name: String,
+    /// What people see.
+    display_name: String,
+    /// How it authenticates.
+    auth_mode: String,
+    /// What it is for.
+    categories: Vec<String>,
+    /// Address of its picture.
+    logo_url: String,
+    /// Address of a page about it.
+    docs: Option<String>,
+    /// How its API is called.
+    proxy: Option<Object>,
+    /// What a connection needs to know.
+    connection_config: Option<Object>,
+    /// The fields of its credentials.
+    credentials: Option<Object>,
+    /// Where people authorise.
+    authorization_url: Option<String>,
+    /// Where a code is exchanged.
+    token_url: Option<serde_json::Value>,
+    /// Scopes asked for unless the integration has its own.
+    default_scopes: Option<Vec<String>>,
+    #[serde(flatten)]
+    others: BTreeMap<String, serde_json::Value>,
+}
+
+type Object = serde_json::Map<String, serde_json::Value>;
 
 fn wire<'a>(state: &State, template: &'a Template) -> Provider<'a> {
     Provider {

@@ -16,10 +16,37 @@ use tokio::sync::mpsc;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Caller, permission};
+use crate::openapi::Routes;
+
+/// The scope around [`call`] takes every method and path below `/proxy`, so only
+/// the document needs its description.
+pub(crate) fn describe(routes: &mut Routes<'_>) {
+    routes.describe_only::<__path_call, (Caller<permission::CallProxy>,)>();
+}
 
 /// Pieces of a streamed body that wait for the API to take them.
 const PIECES: usize = 8;
 
+#[utoipa::path(
+    method(get, post, put, patch, delete),
+    path = "/proxy/{path}",
+    operation_id = "proxy",
+    tag = "Proxy",
+    summary = "Call an API with a connection's credentials",
+    params(
+        ("path" = String, Path, description = "The path of the API, with the query that it is to get."),
+        ("Connection-Id" = String, Header, description = "The connection's id."),
+        ("Provider-Config-Key" = String, Header, description = "The integration's key."),
+        ("Retries" = Option<String>, Header, description = "How often to try again; 0 when absent."),
+        ("Retry-On" = Option<String>, Header, description = "Statuses to try again after, comma separated."),
+        ("Base-Url-Override" = Option<String>, Header, description = "The API's address in place of the provider's."),
+        ("Decompress" = Option<String>, Header, description = "`true`: hand over the decompressed body."),
+    ),
+    request_body(content = Object, description = "Whatever the API is to get."),
+    responses(
+        (status = 200, description = "Whatever the API answered: its status, headers and body. HEAD and OPTIONS go through as well."),
+    )
+)]
 pub(crate) async fn call(
     caller: Caller<permission::CallProxy>,
     state: web::Data<State>,

@@ -14,6 +14,7 @@ mod flow;
 mod integrations;
 mod logs;
 mod modes;
+mod openapi;
 mod proxy;
 mod proxy_failures;
 mod proxy_wire;
