@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask dev | test | tidy | codegen | bench`.
+//! Development tasks: `cargo xtask dev | test | tidy | codegen | fuzz | bench`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -8,6 +8,7 @@
 mod bench;
 mod codegen;
 mod dev;
+mod fuzz;
 mod pgbouncer;
 mod programs;
 mod stage;
@@ -37,6 +38,8 @@ enum Task {
     Tidy,
     /// Make the files that are made of the code, such as docs/openapi.json.
     Codegen(codegen::Arguments),
+    /// Send made-up requests to a server and look for failures.
+    Fuzz(fuzz::Arguments),
     /// Measure, side by side with a reference.
     Bench(bench::Arguments),
 }
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Tidy => tidy::run(),
         Task::Codegen(arguments) => codegen::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match outcome {

@@ -52,7 +52,7 @@ async fn script() -> HttpResponse {
     ),
     responses(
         (status = 302, description = "To the provider."),
-        (status = 200, description = "A page that says what is wrong; the websocket is told too.", body = String),
+        (status = 400, description = "A page that says what is wrong; the websocket is told too.", body = String, content_type = "text/html"),
     )
 )]
 async fn connect(
@@ -178,7 +178,8 @@ fn given(query: &mut Query, name: &str) -> Option<String> {
         ("error" = Option<String>, Query, description = "Why the provider refused."),
     ),
     responses(
-        (status = 200, description = "A page that tells the one that opened it.", body = String),
+        (status = 200, description = "A page that tells the one that opened it.", body = String, content_type = "text/html"),
+        (status = 400, description = "A page that says what is wrong, and tells it so.", body = String, content_type = "text/html"),
     )
 )]
 async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
