@@ -55,9 +55,10 @@ impl FromRequest for Session {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let token = bearer(request);
         let state = state(request);
+        let request = request.clone();
         Box::pin(async move {
             let state = state?;
-            find(&state, &token?).await.map(Self)
+            find(&state, &request, &token?).await.map(Self)
         })
     }
 }
@@ -76,15 +77,17 @@ impl FromRequest for Browser {
             .unwrap_or_default()
             .to_owned();
         let state = state(request);
+        let request = request.clone();
         Box::pin(async move {
             let state = state?;
             match (token, shown) {
-                (Some(token), _) => find(&state, &token).await.map(Self),
+                (Some(token), _) => find(&state, &request, &token).await.map(Self),
                 (None, Some(shown)) => {
                     check_id(shown.connection_id.as_deref())?;
-                    Ok(Self(
-                        public_key::admit(&state.core, shown, &unique_key).await?,
-                    ))
+                    state.rate.count_address(&request)?;
+                    let session = public_key::admit(&state.core, shown, &unique_key).await?;
+                    state.rate.count_public(&request, session.environment_id)?;
+                    Ok(Self(session))
                 }
                 (None, None) => Err(Failure::query(
                     "invalid_type",
@@ -114,12 +117,18 @@ fn check_id(connection_id: Option<&str>) -> Result<(), Failure> {
     }
 }
 
-async fn find(state: &State, token: &SecretString) -> Result<ConnectSession, Failure> {
+async fn find(
+    state: &State,
+    request: &HttpRequest,
+    token: &SecretString,
+) -> Result<ConnectSession, Failure> {
     if !connect_sessions::is_token(token.expose_secret()) {
         return Err(Failure::of(ErrorCode::InvalidConnectSessionTokenFormat));
     }
     let mut conn = state.core.db.conn().await?;
-    connect_sessions::find(&mut conn, &state.core.vault, token)
+    let session = connect_sessions::find(&mut conn, &state.core.vault, token)
         .await?
-        .ok_or_else(|| Failure::of(ErrorCode::UnknownConnectSessionToken))
+        .ok_or_else(|| Failure::of(ErrorCode::UnknownConnectSessionToken))?;
+    state.rate.count_session(request, &session)?;
+    Ok(session)
 }
