@@ -133,14 +133,14 @@ describe('a connection', () => {
     ['too many labels', { tags: labels(11) }, ['tags']],
     ['a label that is no text', { tags: { a: 1 } }, ['tags', 'a']],
     ['an unknown field', { metadata: {} }, ['metadata']],
-    ['an end user without an id', { end_user: { email: 'x' } }, ['end_user']],
+    ['an end user without an id', { end_user: { email: 'x' } }, ['end_user', 'id']],
     ['an address that is none', { webhook_url_override: 'x' }, ['webhook_url_override']],
   ]) {
     test(`refuses ${what}`, async () => {
       const before = await nango.getConnection('demo', oauth);
       const call = nango.patchConnection({ ...named, connectionId: oauth }, body);
       const error = await assertFails(call, 400, 'invalid_body');
-      assert.deepEqual(onlyField(error).path.slice(0, path.length), path);
+      assert.deepEqual(onlyField(error).path, path);
       const after = await nango.getConnection('demo', oauth);
       assert.deepEqual({ ...after, last_fetched_at: 0 }, { ...before, last_fetched_at: 0 });
     });

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use linkspan_api::ErrorCode;
 use linkspan_shared::connect_sessions::{self, ConnectSession};
+use linkspan_shared::limits;
 use linkspan_shared::public_key::{self, Shown};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -99,20 +100,14 @@ impl FromRequest for Browser {
     }
 }
 
-/// Longest id of a connection, in characters.
-const LONGEST_ID: usize = 255;
-
-/// Refuses a connection's id that could not be stored or shown.
+/// Refuses a connection's id that the backend could not ask for again.
 fn check_id(connection_id: Option<&str>) -> Result<(), Failure> {
     match connection_id {
-        Some(id) if id.is_empty() || id.chars().any(char::is_control) => {
-            let message = "must be printable text that is not empty";
-            Err(Failure::query("invalid_string", message, "connection_id"))
-        }
-        Some(id) if id.chars().count() > LONGEST_ID => {
-            let message = format!("must have at most {LONGEST_ID} characters");
-            Err(Failure::query("too_big", message, "connection_id"))
-        }
+        Some(id) if !limits::is_connection_id(id) => Err(Failure::query(
+            "invalid_string",
+            limits::CONNECTION_ID,
+            "connection_id",
+        )),
         _ => Ok(()),
     }
 }
