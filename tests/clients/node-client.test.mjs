@@ -76,7 +76,7 @@ describe('integrations', () => {
     [
       'with half an OAuth client',
       { credentials: { type: 'OAUTH2', client_id: 'x' } },
-      ['credentials'],
+      ['credentials', 'client_secret'],
     ],
     [
       'with a configuration that its provider does not have',

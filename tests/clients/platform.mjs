@@ -13,7 +13,7 @@ import { createDatabase, hasServer } from './database.mjs';
 
 const BUILT = fileURLToPath(new URL('../../target/debug/linkspan', import.meta.url));
 /** The program under test. */
-const PROGRAM = process.env.LINKSPAN_TEST_BIN || BUILT;
+export const program = process.env.LINKSPAN_TEST_BIN || BUILT;
 /** A first start makes a cluster, and may fetch Postgres before. */
 const START_SECONDS = 180;
 const STOP_SECONDS = 60;
@@ -67,13 +67,13 @@ export async function launch({
   port,
   demoPort,
 }) {
-  const advice = `there is no program at ${PROGRAM}: build it, or name it in LINKSPAN_TEST_BIN`;
-  assert.ok(existsSync(PROGRAM), advice);
+  const advice = `there is no program at ${program}: build it, or name it in LINKSPAN_TEST_BIN`;
+  assert.ok(existsSync(program), advice);
   const readyFile = path.join(dataDir, name);
   const args = ['dev', '--data-dir', dataDir, '--ready-file', readyFile];
   args.push('--port', port ?? (await freePort()), '--demo-port', demoPort ?? (await freePort()));
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('LINKSPAN_'));
-  const child = spawn(PROGRAM, args, {
+  const child = spawn(program, args, {
     env: { ...Object.fromEntries(inherited), ...environment },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,6 +1,6 @@
-//! Receives webhooks on port 4004, and answers 401 to those that the signing
-//! key's holder did not send. Run it with `LINKSPAN_SIGNING_KEY`, then send it
-//! something:
+//! Receives webhooks on port 4004 (`PORT` names another), and answers 401 to
+//! those that the signing key's holder did not send. Run it with
+//! `LINKSPAN_SIGNING_KEY`, then send it something:
 //!
 //! ```text
 //! BODY='{"from":"nango","type":"auth","operation":"creation","connectionId":"c1","providerConfigKey":"demo","provider":"demo","environment":"dev","authMode":"OAUTH2","success":true}'
@@ -30,7 +30,8 @@ fn setting(name: &str) -> Result<String, Box<dyn Error>> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let key = SecretString::from(setting("LINKSPAN_SIGNING_KEY")?);
-    let listener = TcpListener::bind("127.0.0.1:4004").await?;
+    let port = setting("PORT").unwrap_or_else(|_| "4004".to_owned());
+    let listener = TcpListener::bind(format!("127.0.0.1:{port}")).await?;
     println!("Listening on http://{}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;

@@ -53,6 +53,16 @@ impl Call {
 
     /// Sends, again where the policy says so, and reads the answer as JSON.
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let body = self.answered().await?;
+        serde_json::from_slice(&body).map_err(Error::Decode)
+    }
+
+    /// Sends, again where the policy says so; what a success says is not read.
+    pub(crate) async fn done(self) -> Result<(), Error> {
+        self.answered().await.map(|_| ())
+    }
+
+    async fn answered(self) -> Result<Bytes, Error> {
         let Self {
             client,
             method,
@@ -66,7 +76,7 @@ impl Call {
         loop {
             let wait = match once(&client, &method, &url, body.clone()).await {
                 Ok(answer) if answer.status.is_success() => {
-                    return serde_json::from_slice(&answer.body).map_err(Error::Decode);
+                    return Ok(answer.body);
                 }
                 Ok(answer) => policy
                     .after_answer(attempt, &method, answer.status, &answer.headers)

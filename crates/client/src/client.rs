@@ -9,8 +9,10 @@ use url::Url;
 use crate::connect_sessions::ConnectSessions;
 use crate::connection::ConnectionHandle;
 use crate::connections::Connections;
+use crate::environments::{self, ApiKeys, EnvironmentVariable, Environments};
 use crate::error::Error;
 use crate::integrations::Integrations;
+use crate::logs::Logs;
 use crate::providers::Providers;
 use crate::retry::RetryPolicy;
 
@@ -94,6 +96,44 @@ impl Client {
     #[must_use]
     pub fn connections(&self) -> Connections {
         Connections::new(self.clone())
+    }
+
+    /// The environments of the account. The key needs scopes over its account.
+    #[must_use]
+    pub fn environments(&self) -> Environments {
+        Environments::new(self.clone())
+    }
+
+    /// The API keys of the account's environments. The key needs scopes over
+    /// its account.
+    #[must_use]
+    pub fn api_keys(&self) -> ApiKeys {
+        ApiKeys::new(self.clone())
+    }
+
+    /// The operation log.
+    #[must_use]
+    pub fn logs(&self) -> Logs {
+        Logs::new(self.clone())
+    }
+
+    /// The environment's variables, which its functions read.
+    ///
+    /// # Errors
+    /// See [`Error`].
+    pub async fn environment_variables(&self) -> Result<Vec<EnvironmentVariable>, Error> {
+        environments::variables(self).await
+    }
+
+    /// Makes a new key that webhooks to your product are signed with, and shows
+    /// it: from now on [`webhook::receive`](crate::webhook::receive) needs this
+    /// one. An attempt whose answer was lost may have made one already, so this
+    /// is not made again unless nothing was sent.
+    ///
+    /// # Errors
+    /// `forbidden` without the scope; see [`Error`].
+    pub async fn rotate_webhook_signing_key(&self) -> Result<SecretString, Error> {
+        environments::rotate_signing_key(self).await
     }
 
     /// One connection, by its integration's key and its own id. No call is

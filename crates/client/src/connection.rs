@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use http::Method;
 use linkspan_api::connections::{ConnectionEndUser, ConnectionError};
-use linkspan_api::integrations::Success;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::Object;
 use crate::call::Call;
 use crate::client::Client;
+use crate::connections::write_metadata;
 use crate::credentials::Credentials;
 use crate::end_user::EndUser;
 use crate::error::Error;
@@ -92,16 +91,8 @@ impl ConnectionHandle {
     }
 
     async fn write_metadata(&self, method: Method, metadata: &Object) -> Result<(), Error> {
-        let body = json!({
-            "connection_id": self.id,
-            "provider_config_key": self.integration,
-            "metadata": metadata,
-        });
-        let call = Call::new(&self.client, method, &["connections", "metadata"]);
-        call.json(&body)
-            .send::<serde::de::IgnoredAny>()
-            .await
-            .map(|_| ())
+        let ids = [&self.id];
+        write_metadata(&self.client, method, &self.integration, &ids, metadata).await
     }
 
     /// Deletes the connection.
@@ -109,10 +100,7 @@ impl ConnectionHandle {
     /// # Errors
     /// `unknown_connection` when there is none; see [`Error`].
     pub async fn delete(&self) -> Result<(), Error> {
-        self.call(Method::DELETE)
-            .send::<Success>()
-            .await
-            .map(|_| ())
+        self.call(Method::DELETE).done().await
     }
 
     fn call(&self, method: Method) -> Call {
@@ -234,7 +222,10 @@ impl UpdateConnection {
     /// `invalid_body` with the fields that are wrong, `not_found` when there
     /// is no such connection; see [`Error`].
     pub async fn send(self) -> Result<(), Error> {
-        let call = self.handle.call(Method::PATCH).json(&self.body);
-        call.send::<Success>().await.map(|_| ())
+        self.handle
+            .call(Method::PATCH)
+            .json(&self.body)
+            .done()
+            .await
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use linkspan_api::connections::{ConnectionList, ConnectionSummary};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Object;
 use crate::call::Call;
@@ -34,6 +34,36 @@ impl Connections {
         }
     }
 
+    /// Puts metadata in place of what there is, in all of these connections of
+    /// an integration (1,000 at most) or in none.
+    ///
+    /// # Errors
+    /// `unknown_connection` names the first id that there is none of; see
+    /// [`Error`].
+    pub async fn set_metadata<I: AsRef<str>>(
+        &self,
+        integration: &str,
+        ids: &[I],
+        metadata: &Object,
+    ) -> Result<(), Error> {
+        write_metadata(&self.client, Method::POST, integration, ids, metadata).await
+    }
+
+    /// Adds metadata to what there is, in all of these connections of an
+    /// integration (1,000 at most) or in none; a field of the same name is
+    /// replaced.
+    ///
+    /// # Errors
+    /// As [`set_metadata`](Self::set_metadata).
+    pub async fn merge_metadata<I: AsRef<str>>(
+        &self,
+        integration: &str,
+        ids: &[I],
+        metadata: &Object,
+    ) -> Result<(), Error> {
+        write_metadata(&self.client, Method::PATCH, integration, ids, metadata).await
+    }
+
     /// Imports a connection whose credentials come from elsewhere, or replaces
     /// those of one that exists.
     pub fn import(
@@ -55,6 +85,23 @@ impl Connections {
             },
         }
     }
+}
+
+pub(crate) async fn write_metadata<I: AsRef<str>>(
+    client: &Client,
+    method: Method,
+    integration: &str,
+    ids: &[I],
+    metadata: &Object,
+) -> Result<(), Error> {
+    let ids: Vec<&str> = ids.iter().map(AsRef::as_ref).collect();
+    let body = json!({
+        "connection_id": ids,
+        "provider_config_key": integration,
+        "metadata": metadata,
+    });
+    let call = Call::new(client, method, &["connections", "metadata"]);
+    call.json(&body).done().await
 }
 
 /// [`Connections::list`].

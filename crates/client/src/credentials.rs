@@ -19,6 +19,9 @@ pub enum Credentials {
         refresh_token: Option<SecretString>,
         /// When the access token stops working.
         expires_at: Option<DateTime<Utc>>,
+        /// The provider's last answer to a token request, as it was. It holds
+        /// the tokens too.
+        raw: Object,
     },
     /// A key that the person entered (`API_KEY`).
     ApiKey(SecretString),
@@ -31,7 +34,9 @@ pub enum Credentials {
     },
     /// The connection needs none (`NONE`).
     None,
-    /// The API key lacks the scope `environment:connections:read_credentials`.
+    /// There is nothing to see: the API key lacks the scope
+    /// `environment:connections:read_credentials`, or the connection is one
+    /// without credentials, which servers show in the same way.
     NotShown,
     /// Those of another mode, as the server sent them.
     Other {
@@ -74,6 +79,11 @@ impl Credentials {
                 access_token,
                 refresh_token: secret("refresh_token"),
                 expires_at: text(&fields, "expires_at").and_then(|at| at.parse().ok()),
+                raw: fields
+                    .get("raw")
+                    .and_then(Value::as_object)
+                    .cloned()
+                    .unwrap_or_default(),
             }),
             Some("API_KEY") => secret("apiKey").map(Self::ApiKey),
             Some("BASIC") => Some(Self::Basic {

@@ -3,7 +3,7 @@
 mod write;
 
 use http::Method;
-use linkspan_api::integrations::{Data, Integration, Success};
+use linkspan_api::integrations::{Data, Integration};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 
-pub use write::{CreateIntegration, UpdateIntegration};
+pub use write::{CreateIntegration, QuickstartIntegration, UpdateIntegration};
 
 /// Calls on the integrations of the environment.
 #[derive(Debug, Clone)]
@@ -51,6 +51,15 @@ impl Integrations {
         CreateIntegration::new(self.client.clone(), unique_key.into(), provider.into())
     }
 
+    /// Creates one for a provider that needs no client of yours with it.
+    pub fn quickstart(
+        &self,
+        unique_key: impl Into<String>,
+        provider: impl Into<String>,
+    ) -> QuickstartIntegration {
+        QuickstartIntegration::new(self.client.clone(), unique_key.into(), provider.into())
+    }
+
     /// Changes one. What is not set stays as it is.
     pub fn update(&self, integration: impl Into<String>) -> UpdateIntegration {
         UpdateIntegration::new(self.client.clone(), integration.into())
@@ -62,8 +71,7 @@ impl Integrations {
     /// `unknown_provider_config` when there is none; see [`Error`].
     pub async fn delete(&self, integration: &str) -> Result<(), Error> {
         let path = ["integrations", integration];
-        let call = Call::new(&self.client, Method::DELETE, &path);
-        call.send::<Success>().await.map(|_| ())
+        Call::new(&self.client, Method::DELETE, &path).done().await
     }
 }
 

@@ -41,8 +41,10 @@ mod connection;
 mod connections;
 mod credentials;
 mod end_user;
+mod environments;
 mod error;
 mod integrations;
+mod logs;
 mod providers;
 mod proxy;
 mod retry;
@@ -55,11 +57,15 @@ pub use connection::{Connection, ConnectionHandle, GetConnection, UpdateConnecti
 pub use connections::{Connections, ImportConnection, ListConnections};
 pub use credentials::{Credentials, ImportCredentials};
 pub use end_user::{EndUser, Organization};
+pub use environments::{
+    ApiKey, ApiKeys, CreateApiKey, CreateEnvironment, EnvironmentVariable, Environments,
+};
 pub use error::Error;
 pub use integrations::{
     CreateIntegration, GetIntegration, IntegrationClient, IntegrationDetails, Integrations,
-    UpdateIntegration,
+    QuickstartIntegration, UpdateIntegration,
 };
+pub use logs::{ListOperations, Logs, OperationPage};
 pub use providers::{ListProviders, Provider, Providers};
 pub use proxy::{ProxyCall, ProxyResponse};
 pub use retry::RetryPolicy;
@@ -67,8 +73,10 @@ pub use retry::RetryPolicy;
 pub use bytes::Bytes;
 pub use http::{HeaderMap, Method, StatusCode};
 pub use linkspan_api::connections::{ConnectionEndUser, ConnectionError, ConnectionSummary};
+pub use linkspan_api::environments::Environment;
 pub use linkspan_api::integrations::Integration;
-pub use linkspan_api::{ErrorCode, FieldError};
+pub use linkspan_api::logs::{Message, Operation, OperationFull};
+pub use linkspan_api::{ErrorCode, FieldError, Scope};
 pub use secrecy::{ExposeSecret, SecretString};
 
 /// A JSON object.

@@ -29,7 +29,6 @@ const OF_BODY: [HeaderName; 3] = [
 /// When Linkspan cannot be reached, it is made again as the client's
 /// [`RetryPolicy`](crate::RetryPolicy) says. Whatever Linkspan answers stands:
 /// that the *API* is asked again is for [`retries`](Self::retries) to say.
-#[derive(Clone)]
 #[must_use = "nothing is called before `send`"]
 pub struct ProxyCall {
     client: Client,
@@ -37,7 +36,7 @@ pub struct ProxyCall {
     path: String,
     query: Vec<(String, String)>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
     timeout: Duration,
     /// The first mistake; `send` answers it.
     mistake: Option<String>,
@@ -57,7 +56,7 @@ impl ProxyCall {
             path,
             query: Vec::new(),
             headers: HeaderMap::new(),
-            body: Bytes::new(),
+            body: Body::Held(Bytes::new()),
             timeout: TIMEOUT,
             mistake: None,
         };
@@ -86,7 +85,7 @@ impl ProxyCall {
     /// Sends JSON.
     pub fn json(mut self, body: &impl Serialize) -> Self {
         match serde_json::to_vec(body) {
-            Ok(body) => self.body = body.into(),
+            Ok(body) => self.body = Body::Held(body.into()),
             Err(error) => self.mistake = self.mistake.or(Some(error.to_string())),
         }
         self.header("content-type", "application/json")
@@ -95,7 +94,40 @@ impl ProxyCall {
     /// Sends bytes; say what they are by the header `Content-Type`.
     pub fn body(self, body: impl Into<Bytes>) -> Self {
         Self {
-            body: body.into(),
+            body: Body::Held(body.into()),
+            ..self
+        }
+    }
+
+    /// Sends bytes as they come, for what is too large to hold; say what they
+    /// are by the header `Content-Type`. They are sent once: such a call is
+    /// never made again, and an error of the stream ends it.
+    ///
+    /// ```no_run
+    /// # async fn run(linkspan: linkspan_client::Client) -> Result<(), linkspan_client::Error> {
+    /// use futures_util::stream;
+    /// use linkspan_client::{Bytes, Method};
+    ///
+    /// let rows = (0..1_000_000).map(|n| Ok::<_, std::io::Error>(Bytes::from(format!("{n}\n"))));
+    /// linkspan
+    ///     .connection("warehouse", "the connection's id")
+    ///     .proxy(Method::PUT, "/files/numbers.csv")
+    ///     .header("Content-Type", "text/csv")
+    ///     .stream(stream::iter(rows))
+    ///     .send()
+    ///     .await?
+    ///     .error_for_status()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn stream<S, E>(self, body: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        Self {
+            body: Body::Streamed(reqwest::Body::wrap_stream(body)),
             ..self
         }
     }
@@ -164,11 +196,19 @@ impl ProxyCall {
             return Err(Error::Request(mistake));
         }
         let url = address(&self.client.inner.base_url, &self.path, &self.query)?;
+        let request =
+            |headers| call::request(&self.client, self.method.clone(), url.clone(), headers);
+        let held = match self.body {
+            Body::Held(held) => held,
+            Body::Streamed(body) => {
+                let request = request(self.headers)?.body(body);
+                let inner = call::head(request, self.timeout).await?;
+                return Ok(ProxyResponse { inner });
+            }
+        };
         let mut attempt = 1;
         loop {
-            let (method, headers) = (self.method.clone(), self.headers.clone());
-            let request =
-                call::request(&self.client, method, url.clone(), headers)?.body(self.body.clone());
+            let request = request(self.headers.clone())?.body(held.clone());
             let error = match call::head(request, self.timeout).await {
                 Ok(inner) => return Ok(ProxyResponse { inner }),
                 Err(error) => error,
@@ -184,6 +224,14 @@ impl ProxyCall {
             attempt += 1;
         }
     }
+}
+
+/// What is sent with a call.
+enum Body {
+    /// Can be sent again.
+    Held(Bytes),
+    /// Can be sent once.
+    Streamed(reqwest::Body),
 }
 
 impl std::fmt::Debug for ProxyCall {

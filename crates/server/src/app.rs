@@ -27,8 +27,7 @@ pub(crate) struct State {
 impl State {
     /// Puts the parts together.
     #[must_use]
-    pub(crate) fn new(core: Core, proxy: Proxy, websockets_path: String) -> Self {
-        let rate = RateLimit::per_minute(core.settings.requests_per_minute);
+    pub(crate) fn new(core: Core, proxy: Proxy, websockets_path: String, rate: RateLimit) -> Self {
         Self {
             rate,
             channels: Channels::new(core.db.clone()),

@@ -1,7 +1,15 @@
-//! How often one environment may call. Each server process counts what it
-//! answers itself.
+//! How often one may call. Each server process counts what it answers itself.
+//!
+//! Calls by API key count for their environment. A browser's count twice: for
+//! the one that calls, by its connect session or, with a public key, by its
+//! address; and for all browsers of the environment together, apart from its
+//! API keys, so that no end user can use up what the product's backend needs.
 
+mod address;
+
+use std::hash::Hash;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use actix_web::HttpMessage;
@@ -16,28 +24,55 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use linkspan_api::ErrorCode;
+use linkspan_shared::connect_sessions::ConnectSession;
 use linkspan_shared::tenancy::EnvironmentId;
+use uuid::Uuid;
 
+use self::address::{Callers, Network};
 use crate::error::Failure;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
-type Limiter = RateLimiter<
-    EnvironmentId,
-    DashMapStateStore<EnvironmentId>,
-    DefaultClock,
-    StateInformationMiddleware,
->;
+/// The headers of [`headers`], which pages of other origins may read.
+pub(crate) const SHOWN: [HeaderName; 4] = [LIMIT, REMAINING, RESET, RETRY_AFTER];
 
-/// Counts the calls of each environment.
+/// How often one may call.
 #[derive(Debug)]
-pub(crate) struct RateLimit {
-    limiter: Option<(NonZeroU32, Limiter)>,
+pub(crate) struct Settings {
+    /// Calls of an environment's API keys in a minute, and as many of its
+    /// browsers; no limit when absent.
+    pub(crate) environment: Option<NonZeroU32>,
+    /// Calls of one browser in a minute; no limit when absent.
+    pub(crate) browser: Option<NonZeroU32>,
+    /// The header in which a reverse proxy says who calls.
+    pub(crate) address_header: Option<HeaderName>,
 }
 
-/// What is left of an environment's allowance after a call.
+/// Counts calls.
+#[derive(Debug)]
+pub(crate) struct RateLimit {
+    environments: Option<Counter<Environment>>,
+    browsers: Option<Counter<Browser>>,
+    callers: Callers,
+}
+
+/// Those who share an environment's allowance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Environment {
+    Keys(EnvironmentId),
+    Browsers(EnvironmentId),
+}
+
+/// One browser, as far as it can be told from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Browser {
+    Session(Uuid),
+    Network(Network),
+}
+
+/// What is left of an allowance after a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Allowance {
     /// Calls a minute.
@@ -49,40 +84,114 @@ struct Allowance {
 }
 
 impl RateLimit {
-    /// Answers so many calls of each environment in a minute, which may come at
-    /// once; all of them without a number.
-    pub(crate) fn per_minute(calls: Option<NonZeroU32>) -> Self {
-        let limiter = calls.map(|calls| {
-            let limiter = RateLimiter::dashmap(Quota::per_minute(calls));
-            (
-                calls,
-                limiter.with_middleware::<StateInformationMiddleware>(),
-            )
-        });
-        Self { limiter }
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            environments: settings.environment.map(Counter::per_minute),
+            browsers: settings.browser.map(Counter::per_minute),
+            callers: Callers::named_in(settings.address_header),
+        }
     }
 
-    /// Counts a call of the environment, and leaves what is left for
-    /// [`headers`].
+    /// Counts a call by API key, and leaves what is left for [`headers`].
     pub(crate) fn count(
         &self,
         request: &HttpRequest,
         environment: EnvironmentId,
     ) -> Result<(), Failure> {
-        let Some(allowance) = self.take(environment) else {
-            return Ok(());
-        };
-        request.extensions_mut().insert(allowance);
-        match allowance.wait {
-            Some(_) => Err(Failure::of(ErrorCode::TooManyRequest)),
+        self.count_for(request, Environment::Keys(environment))
+    }
+
+    /// Counts a browser's call with a connect session.
+    pub(crate) fn count_session(
+        &self,
+        request: &HttpRequest,
+        session: &ConnectSession,
+    ) -> Result<(), Failure> {
+        self.count_browser(request, Browser::Session(session.id))?;
+        self.count_for(request, Environment::Browsers(session.environment_id))
+    }
+
+    /// Counts a call with a public key, before it is known whose that is.
+    pub(crate) fn count_address(&self, request: &HttpRequest) -> Result<(), Failure> {
+        match self.callers.of(request) {
+            Some(network) => self.count_browser(request, Browser::Network(network)),
             None => Ok(()),
         }
     }
 
-    fn take(&self, environment: EnvironmentId) -> Option<Allowance> {
-        let (calls, limiter) = self.limiter.as_ref()?;
-        let limit = calls.get();
-        Some(match limiter.check_key(&environment) {
+    /// Counts a call with an environment's public key.
+    pub(crate) fn count_public(
+        &self,
+        request: &HttpRequest,
+        environment: EnvironmentId,
+    ) -> Result<(), Failure> {
+        self.count_for(request, Environment::Browsers(environment))
+    }
+
+    fn count_for(&self, request: &HttpRequest, who: Environment) -> Result<(), Failure> {
+        let Some(counter) = &self.environments else {
+            return Ok(());
+        };
+        leave(
+            request,
+            counter.take(&who),
+            ErrorCode::TooManyRequest.meaning(),
+        )
+    }
+
+    fn count_browser(&self, request: &HttpRequest, who: Browser) -> Result<(), Failure> {
+        let Some(counter) = &self.browsers else {
+            return Ok(());
+        };
+        let reason = "This browser calls more often than this server allows; \
+                      wait for as many seconds as Retry-After says.";
+        leave(request, counter.take(&who), reason)
+    }
+}
+
+/// Leaves an allowance for [`headers`]. Of two the one stays that has less left.
+fn leave(request: &HttpRequest, allowance: Allowance, reason: &str) -> Result<(), Failure> {
+    let mut extensions = request.extensions_mut();
+    let before = extensions.get::<Allowance>().map(|left| left.remaining);
+    if before.is_none_or(|before| allowance.remaining <= before) {
+        extensions.insert(allowance);
+    }
+    match allowance.wait {
+        Some(_) => Err(Failure::new(ErrorCode::TooManyRequest, reason)),
+        None => Ok(()),
+    }
+}
+
+/// After so many calls, those who have not called for long are forgotten.
+const FORGET_AFTER: u32 = 8_192;
+
+/// Counts the calls of many, each for itself.
+#[derive(Debug)]
+struct Counter<K: Hash + Eq + Clone> {
+    calls: NonZeroU32,
+    limiter: RateLimiter<K, DashMapStateStore<K>, DefaultClock, StateInformationMiddleware>,
+    counted: AtomicU32,
+}
+
+impl<K: Hash + Eq + Clone> Counter<K> {
+    /// Answers so many calls of each in a minute, which may come at once.
+    fn per_minute(calls: NonZeroU32) -> Self {
+        let limiter = RateLimiter::dashmap(Quota::per_minute(calls));
+        Self {
+            calls,
+            limiter: limiter.with_middleware::<StateInformationMiddleware>(),
+            counted: AtomicU32::new(0),
+        }
+    }
+
+    fn take(&self, who: &K) -> Allowance {
+        let counted = self.counted.fetch_add(1, Ordering::Relaxed);
+        if counted % FORGET_AFTER == FORGET_AFTER - 1 {
+            // Browsers come and go: memory is for those of the last minute.
+            self.limiter.retain_recent();
+        }
+        let limit = self.calls.get();
+        match self.limiter.check_key(who) {
             Ok(state) => Allowance {
                 limit,
                 remaining: state.remaining_burst_capacity(),
@@ -93,7 +202,7 @@ impl RateLimit {
                 remaining: 0,
                 wait: Some(refused.wait_time_from(DefaultClock::default().now())),
             },
-        })
+        }
     }
 }
 
@@ -134,27 +243,24 @@ pub(crate) async fn headers<B: MessageBody>(
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
-    fn environment(n: u128) -> EnvironmentId {
-        EnvironmentId(Uuid::from_u128(n))
+    fn counter(calls: u32) -> Counter<Uuid> {
+        Counter::per_minute(NonZeroU32::new(calls).unwrap())
     }
 
     #[test]
-    fn each_environment_has_an_allowance_of_its_own() {
-        let limit = RateLimit::per_minute(NonZeroU32::new(2));
+    fn each_has_an_allowance_of_its_own() {
+        let counter = counter(2);
         let remaining = |n| {
-            limit
-                .take(environment(n))
-                .map(|left| (left.remaining, left.wait.is_some()))
+            let left = counter.take(&Uuid::from_u128(n));
+            (left.remaining, left.wait.is_some())
         };
-        assert_eq!(remaining(1), Some((1, false)));
-        assert_eq!(remaining(1), Some((0, false)));
-        assert_eq!(remaining(1), Some((0, true)));
-        assert_eq!(remaining(2), Some((1, false)));
-        let refused = limit.take(environment(1)).unwrap();
+        assert_eq!(remaining(1), (1, false));
+        assert_eq!(remaining(1), (0, false));
+        assert_eq!(remaining(1), (0, true));
+        assert_eq!(remaining(2), (1, false));
+        let refused = counter.take(&Uuid::from_u128(1));
         assert!(
             refused.wait.unwrap() <= Duration::from_secs(30),
             "{refused:?}"
@@ -163,8 +269,13 @@ mod tests {
     }
 
     #[test]
-    fn without_a_number_nothing_is_counted() {
-        let limit = RateLimit::per_minute(None);
-        assert_eq!(limit.take(environment(1)), None);
+    fn those_who_do_not_come_back_are_forgotten() {
+        // Each one's allowance is whole again after a sixty-millionth minute.
+        let counter = counter(60_000_000);
+        for n in 0..4 * u128::from(FORGET_AFTER) {
+            counter.take(&Uuid::from_u128(n));
+        }
+        let kept = counter.limiter.len();
+        assert!(kept < 2 * FORGET_AFTER as usize, "{kept} are kept");
     }
 }

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use actix_cors::Cors;
 use actix_web::dev::{Server, ServerHandle};
+use actix_web::http::header::HeaderName;
 use actix_web::middleware::from_fn;
 use actix_web::{App, HttpServer, web};
 use linkspan_proxy::Proxy;
@@ -11,7 +12,7 @@ use linkspan_shared::Core;
 use linkspan_shared::config::{self, Config};
 
 use crate::app::{self, State};
-use crate::rate;
+use crate::rate::{self, RateLimit};
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +64,7 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
         workers,
         request_body_limit,
         ref websockets_path,
+        ref client_address_header,
         ..
     } = config.server;
     let proxy = Proxy::new(
@@ -72,7 +74,15 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
             held_body_limit: config.proxy.held_body_limit,
         },
     );
-    let state = web::Data::new(State::new(core, proxy, websockets_path.clone()));
+    let rate = RateLimit::new(rate::Settings {
+        environment: config.limits.requests_per_minute,
+        browser: config.limits.browser_requests_per_minute,
+        address_header: client_address_header
+            .as_ref()
+            .and_then(|name| HeaderName::from_bytes(name.as_ref()).ok()),
+    });
+    let state = State::new(core, proxy, websockets_path.clone(), rate);
+    let state = web::Data::new(state);
     let app_state = state.clone();
     let mut server = HttpServer::new(move || {
         App::new()
@@ -110,6 +120,7 @@ fn cors() -> Cors {
         .allow_any_origin()
         .allow_any_method()
         .allow_any_header()
+        .expose_headers(rate::SHOWN)
         .max_age(3_600)
 }
 

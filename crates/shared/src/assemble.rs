@@ -59,7 +59,6 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
             connect_session_life: config.connect.session_ttl,
             flow_life: config.oauth.flow_ttl,
             cache_life: config.cache.ttl,
-            requests_per_minute: config.limits.requests_per_minute,
         },
     );
     Ok((core, task))

@@ -150,7 +150,7 @@ pub async fn open(
     }
     let details = Details {
         end_user: request.end_user.map(limits::end_user).transpose()?,
-        organization: request.organization,
+        organization: request.organization.map(limits::organization).transpose()?,
         defaults: request.integrations_config_defaults,
         tags: limits::tags(request.tags, &["tags"])?,
         overrides: request.overrides,
@@ -159,6 +159,7 @@ pub async fn open(
         named: None,
     };
     limits::webhook_url(details.webhook_url_override.as_deref())?;
+    limits::overrides(&details.overrides)?;
     let keys = core.vault.environment(environment).await?;
     let mut conn = core.db.conn().await?;
     let allowed = request.allowed_integrations;
@@ -193,7 +194,7 @@ pub async fn reopen(
     })?;
     let details = Details {
         end_user: request.end_user.map(limits::end_user).transpose()?,
-        organization: request.organization,
+        organization: request.organization.map(limits::organization).transpose()?,
         defaults: request.integrations_config_defaults,
         tags: limits::tags(request.tags, &["tags"])?,
         overrides: request.overrides,
@@ -206,6 +207,7 @@ pub async fn reopen(
         named: None,
     };
     limits::webhook_url(details.webhook_url_override.as_deref())?;
+    limits::overrides(&details.overrides)?;
     check_integrations(&mut conn, environment, None, &details).await?;
     let allowed = Some(vec![request.integration_id]);
     let life = core.settings.connect_session_life;

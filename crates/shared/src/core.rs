@@ -1,6 +1,5 @@
 //! What every service of the core works with.
 
-use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,9 +29,6 @@ pub struct Settings {
     pub flow_life: Duration,
     /// How long a replica may serve what another one has changed since.
     pub cache_life: Duration,
-    /// Calls of one environment that a process answers in a minute; no limit
-    /// when absent.
-    pub requests_per_minute: Option<NonZeroU32>,
 }
 
 /// What every service of the core works with. Cheap to clone.

@@ -1,7 +1,9 @@
 //! How much a request may say of a connection: labels, end users, addresses
 //! and metadata.
 
-use linkspan_api::connect::{EndUser, Tags};
+use std::collections::BTreeMap;
+
+use linkspan_api::connect::{EndUser, Organization, Overrides, Tags};
 use linkspan_api::connections::Object;
 use url::Url;
 
@@ -15,6 +17,8 @@ const LONGEST_TAG_NAME: usize = 64;
 const LONGEST_TAG: usize = 255;
 /// Longest text about an end user, in characters.
 const LONGEST_TEXT: usize = 255;
+/// Longest address, in bytes.
+const LONGEST_URL: usize = 2048;
 /// Largest metadata, in bytes of JSON: it is opened with each use of the
 /// connection.
 const LARGEST_METADATA: usize = 1024 * 1024;
@@ -59,6 +63,35 @@ pub fn end_user(user: EndUser) -> Result<EndUser, Error> {
     })
 }
 
+/// Checks an organisation, `organization` of a body.
+///
+/// # Errors
+/// [`Error::Invalid`] at the path.
+pub fn organization(organization: Organization) -> Result<Organization, Error> {
+    text(&organization.id, 1, LONGEST_TEXT, &["organization", "id"])?;
+    let name = organization.display_name.as_deref().unwrap_or_default();
+    text(name, 0, LONGEST_TEXT, &["organization", "display_name"])?;
+    Ok(organization)
+}
+
+/// Checks what connect forms show otherwise, `overrides` of a body. The guide
+/// is shown as a link, and must not be a script.
+///
+/// # Errors
+/// [`Error::Invalid`] at the path.
+pub fn overrides(overrides: &BTreeMap<String, Overrides>) -> Result<(), Error> {
+    for (key, shown) in overrides {
+        if shown
+            .docs_connect
+            .as_deref()
+            .is_some_and(|url| !is_web(url))
+        {
+            return Err(not_web(&["overrides", key, "docs_connect"]));
+        }
+    }
+    Ok(())
+}
+
 fn text(value: &str, least: usize, most: usize, path: &[&str]) -> Result<(), Error> {
     let length = value.chars().count();
     if length < least || length > most || value.chars().any(char::is_control) {
@@ -68,22 +101,27 @@ fn text(value: &str, least: usize, most: usize, path: &[&str]) -> Result<(), Err
     Ok(())
 }
 
-/// Checks the id that a product gives to a connection: it stands in URLs and
-/// headers.
+/// What a connection's id is.
+pub const CONNECTION_ID: &str =
+    "must be 1 to 255 printable ASCII characters, no space at either end";
+
+/// Whether a text can be the id of a connection: it stands in URLs and headers.
+#[must_use]
+pub fn is_connection_id(id: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_graphic() || c == ' ';
+    !id.is_empty() && id.len() <= LONGEST_TEXT && id.chars().all(is_allowed) && id.trim() == id
+}
+
+/// Checks the id that a product gives to a connection.
 ///
 /// # Errors
 /// [`Error::Invalid`] at `connection_id`.
 pub fn connection_id(id: &str) -> Result<(), Error> {
-    let is_allowed = |c: char| c.is_ascii_graphic() || c == ' ';
-    if id.is_empty() || id.len() > LONGEST_TEXT || !id.chars().all(is_allowed) || id.trim() != id {
-        let message = "must be 1 to 255 printable ASCII characters, no space at either end";
-        return Err(Error::invalid_body(
-            "invalid_string",
-            message,
-            &["connection_id"],
-        ));
+    if is_connection_id(id) {
+        return Ok(());
     }
-    Ok(())
+    let path = ["connection_id"];
+    Err(Error::invalid_body("invalid_string", CONNECTION_ID, &path))
 }
 
 /// Checks an address that webhooks go to, `webhook_url_override` of a body.
@@ -91,18 +129,22 @@ pub fn connection_id(id: &str) -> Result<(), Error> {
 /// # Errors
 /// [`Error::Invalid`] at `webhook_url_override`.
 pub fn webhook_url(url: Option<&str>) -> Result<(), Error> {
-    let is_good = |text: &str| {
-        text.len() <= 2048
-            && Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https"))
-    };
     match url {
-        Some(url) if !is_good(url) => {
-            let message = "must be an http or https URL of at most 2048 bytes";
-            let path = ["webhook_url_override"];
-            Err(Error::invalid_body("invalid_string", message, &path))
-        }
+        Some(url) if !is_web(url) => Err(not_web(&["webhook_url_override"])),
         _ => Ok(()),
     }
+}
+
+fn is_web(text: &str) -> bool {
+    let is_http = |url: Url| matches!(url.scheme(), "http" | "https");
+    text.len() <= LONGEST_URL
+        && !text.chars().any(char::is_control)
+        && Url::parse(text).is_ok_and(is_http)
+}
+
+fn not_web(path: &[&str]) -> Error {
+    let message = format!("must be an http or https URL of at most {LONGEST_URL} bytes");
+    Error::invalid_body("invalid_string", message, path)
 }
 
 /// Checks what is to be stored as metadata.

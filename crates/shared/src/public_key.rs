@@ -10,10 +10,10 @@ use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
 use crate::connect_sessions::{ConnectSession, Details};
-use crate::db::Connection;
 use crate::db::schema::{environments, hmac_keys};
+use crate::db::{Connection, Database};
 use crate::tenancy::EnvironmentId;
-use crate::vault::Context;
+use crate::vault::{Context, Vault};
 use crate::{Core, Error, token};
 
 /// What the browser shows.
@@ -154,9 +154,13 @@ pub fn sign(key: &SecretString, unique_key: &str, connection_id: Option<&str>) -
 ///
 /// # Errors
 /// When the database or the vault fails.
-pub async fn key(core: &Core, environment: EnvironmentId) -> Result<Option<SecretString>, Error> {
+pub async fn key(
+    db: &Database,
+    vault: &Vault,
+    environment: EnvironmentId,
+) -> Result<Option<SecretString>, Error> {
     let sealed: Option<Vec<u8>> = {
-        let mut conn = core.db.conn().await?;
+        let mut conn = db.conn().await?;
         hmac_keys::table
             .find((environment, environment.0))
             .select(hmac_keys::key)
@@ -168,7 +172,7 @@ pub async fn key(core: &Core, environment: EnvironmentId) -> Result<Option<Secre
         return Ok(None);
     };
     let context = context(&environment);
-    let key: String = core.vault.open_json(environment, &context, &sealed).await?;
+    let key: String = vault.open_json(environment, &context, &sealed).await?;
     Ok(Some(key.into()))
 }
 
@@ -176,11 +180,15 @@ pub async fn key(core: &Core, environment: EnvironmentId) -> Result<Option<Secre
 ///
 /// # Errors
 /// When the database, the vault or the system's randomness fails.
-pub async fn rotate(core: &Core, environment: EnvironmentId) -> Result<SecretString, Error> {
+pub async fn rotate(
+    db: &Database,
+    vault: &Vault,
+    environment: EnvironmentId,
+) -> Result<SecretString, Error> {
     let key = token::random_hex::<32>()?;
-    let keys = core.vault.environment(environment).await?;
+    let keys = vault.environment(environment).await?;
     let sealed = keys.seal_json(&context(&environment), &key)?;
-    let mut conn = core.db.conn().await?;
+    let mut conn = db.conn().await?;
     diesel::insert_into(hmac_keys::table)
         .values((
             hmac_keys::environment_id.eq(environment),
@@ -198,16 +206,29 @@ pub async fn rotate(core: &Core, environment: EnvironmentId) -> Result<SecretStr
     Ok(key.into())
 }
 
+/// Whether a public key needs an HMAC beside it.
+///
+/// # Errors
+/// When the database fails, or the environment was deleted.
+pub async fn is_hmac_required(db: &Database, environment: EnvironmentId) -> Result<bool, Error> {
+    let mut conn = db.conn().await?;
+    Ok(environments::table
+        .find(environment)
+        .select(environments::hmac_required)
+        .first(&mut conn)
+        .await?)
+}
+
 /// Sets whether a public key needs an HMAC beside it.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn require_hmac(
-    core: &Core,
+    db: &Database,
     environment: EnvironmentId,
     is_required: bool,
 ) -> Result<(), Error> {
-    let mut conn = core.db.conn().await?;
+    let mut conn = db.conn().await?;
     diesel::update(environments::table.find(environment))
         .set(environments::hmac_required.eq(is_required))
         .execute(&mut conn)

@@ -1,5 +1,7 @@
 //! `linkspan admin`.
 
+mod hmac;
+
 use std::path::Path;
 
 use anyhow::{Result, bail};
@@ -21,15 +23,25 @@ pub(crate) enum Command {
         #[arg(long, default_value = "default")]
         account: String,
     },
+    /// The HMAC that says which connections a browser with the public key may
+    /// make and replace.
+    #[command(subcommand)]
+    Hmac(hmac::Command),
 }
 
 pub(crate) async fn run(file: Option<&Path>, command: Command) -> Result<()> {
-    let Command::Bootstrap { account } = command;
     let config = environment::config(file, &[])?;
     let db = Database::new(&config.control_database()?)?;
     let vault = Vault::new(db.clone(), config.keyring()?.clone());
     vault.check().await?;
-    let Some(keys) = bootstrap::run(&db, &vault, &account).await? else {
+    match command {
+        Command::Bootstrap { account } => bootstrap(&db, &vault, &account).await,
+        Command::Hmac(command) => hmac::run(&db, &vault, command).await,
+    }
+}
+
+async fn bootstrap(db: &Database, vault: &Vault, account: &str) -> Result<()> {
+    let Some(keys) = bootstrap::run(db, vault, account).await? else {
         bail!("this database has an account already; nothing was changed");
     };
     println!("Created account '{account}'. The API keys are shown only now:");

@@ -9,6 +9,7 @@
 
 mod config;
 mod dev;
+mod hmac;
 mod installation;
 mod keys;
 mod program;

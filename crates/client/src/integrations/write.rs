@@ -219,3 +219,57 @@ impl UpdateIntegration {
         Ok(call.json(&self.body).send::<Data<_>>().await?.data)
     }
 }
+
+/// [`Integrations::quickstart`](crate::Integrations::quickstart).
+#[derive(Debug, Clone)]
+#[must_use = "nothing is created before `send`"]
+pub struct QuickstartIntegration {
+    client: Client,
+    body: Quickstart,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Quickstart {
+    unique_key: String,
+    provider: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    forward_webhooks: Option<bool>,
+}
+
+impl QuickstartIntegration {
+    pub(super) fn new(client: Client, unique_key: String, provider: String) -> Self {
+        let body = Quickstart {
+            unique_key,
+            provider,
+            display_name: None,
+            forward_webhooks: None,
+        };
+        Self { client, body }
+    }
+
+    /// What people see.
+    pub fn display_name(mut self, name: impl Into<String>) -> Self {
+        self.body.display_name = Some(name.into());
+        self
+    }
+
+    /// Whether webhooks of the provider are forwarded to your product.
+    pub fn forward_webhooks(mut self, forward: bool) -> Self {
+        self.body.forward_webhooks = Some(forward);
+        self
+    }
+
+    /// Creates it.
+    ///
+    /// # Errors
+    /// `duplicate_provider_config` when the key is taken,
+    /// `shared_credentials_provider_not_found` when the provider needs a client
+    /// and the server has none of its own; see [`Error`].
+    pub async fn send(self) -> Result<Integration, Error> {
+        let path = ["integrations", "quickstart"];
+        let call = Call::new(&self.client, Method::POST, &path);
+        Ok(call.json(&self.body).send::<Data<_>>().await?.data)
+    }
+}

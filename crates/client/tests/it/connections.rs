@@ -130,10 +130,12 @@ async fn an_access_token_is_given_and_refreshed_on_demand() {
         access_token,
         refresh_token,
         expires_at,
+        raw,
     } = forced.credentials
     else {
         panic!("the demo provider is OAuth 2.0");
     };
+    assert_eq!(raw["access_token"], access_token.expose_secret());
     assert_ne!(access_token.expose_secret(), first.expose_secret());
     assert!(refresh_token.is_some() && expires_at.is_some());
     assert_eq!(app.provider.control().refreshes(), 1);
@@ -192,4 +194,38 @@ async fn what_has_no_token_says_so_and_what_is_gone_too() {
             .unwrap()
             .is_client_error()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_of_many_is_written_to_all_or_to_none() {
+    let app = TestApp::start().await;
+    let linkspan = bearer(&app).await;
+    let connections = linkspan.connections();
+    for id in ["one", "two"] {
+        let import = connections.import("bearer", key()).connection_id(id);
+        import.send().await.unwrap();
+    }
+    let metadata = async |id: &str| {
+        let connection = linkspan.connection("bearer", id).get().send().await;
+        Value::Object(connection.unwrap().metadata.unwrap_or_default())
+    };
+    let gold = object(json!({ "plan": "gold" }));
+    let both = ["one", "two"];
+    connections
+        .set_metadata("bearer", &both, &gold)
+        .await
+        .unwrap();
+    let more = object(json!({ "seats": 3 }));
+    connections
+        .merge_metadata("bearer", &both, &more)
+        .await
+        .unwrap();
+    for id in both {
+        assert_eq!(metadata(id).await, json!({ "plan": "gold", "seats": 3 }));
+    }
+    let half = ["one".to_owned(), "none".to_owned()];
+    let refused = connections.set_metadata("bearer", &half, &more).await;
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), Some(ErrorCode::UnknownConnection));
+    assert_eq!(metadata("one").await, json!({ "plan": "gold", "seats": 3 }));
 }

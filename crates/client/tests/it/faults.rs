@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use linkspan_client::{Client, Error, Method, RetryPolicy, StatusCode};
+use futures_util::stream;
+use linkspan_client::{Bytes, Client, Error, Method, RetryPolicy, StatusCode};
 
 use crate::misbehaving::{Step, server};
 
@@ -179,4 +180,29 @@ async fn an_answer_that_is_not_the_api_s_is_an_error() {
         client(&url).integrations().list().await,
         Err(Error::Decode(_))
     ));
+}
+
+#[tokio::test]
+async fn a_body_that_streams_is_sent_once() {
+    let (url, seen) = server(vec![Step::Close, OK]).await;
+    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from("once"))]);
+    let call = client(&url)
+        .connection("a", "b")
+        .proxy(Method::PUT, "/x")
+        .stream(body);
+    let error = call.send().await.unwrap_err();
+    assert!(matches!(error, Error::Transport(_)), "{error:?}");
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_that_was_made_may_not_be_made_twice() {
+    for step in [Step::Close, Step::Answer(503, "", "")] {
+        let (url, seen) = server(vec![step, OK]).await;
+        assert!(client(&url).rotate_webhook_signing_key().await.is_err());
+        assert_eq!(seen.lock().unwrap().len(), 1);
+    }
+    let (url, seen) = server(vec![Step::Close, Step::Answer(204, "", "")]).await;
+    client(&url).environments().delete(7).await.unwrap();
+    assert_eq!(seen.lock().unwrap().len(), 2, "a deletion can be");
 }

@@ -202,3 +202,23 @@ async fn a_session_opens_and_its_token_works() {
             .is_client_error()
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_quickstart_is_for_providers_that_need_no_client() {
+    let app = TestApp::start().await;
+    let linkspan = client(&app);
+    let integrations = linkspan.integrations();
+    let quick = integrations
+        .quickstart("quick", "private-api-bearer")
+        .display_name("Quick")
+        .forward_webhooks(false);
+    let made = quick.clone().send().await.unwrap();
+    assert_eq!(made.unique_key, "quick");
+    assert_eq!(made.display_name, "Quick");
+    assert!(!made.forward_webhooks);
+    let again = quick.send().await.unwrap_err();
+    assert_eq!(again.code(), Some(ErrorCode::DuplicateProviderConfig));
+    let lent = integrations.quickstart("lent", "demo").send().await;
+    let code = lent.unwrap_err().code();
+    assert_eq!(code, Some(ErrorCode::SharedCredentialsProviderNotFound));
+}

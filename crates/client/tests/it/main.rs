@@ -8,8 +8,10 @@
 )]
 
 mod connections;
+mod environments;
 mod faults;
 mod integrations;
+mod logs;
 mod misbehaving;
 mod proxy;
 mod secrets;

@@ -1,7 +1,9 @@
 //! Calls through the proxy.
 
-use futures_util::TryStreamExt;
-use linkspan_client::{ConnectionHandle, Error, ErrorCode, Method, StatusCode};
+use std::io;
+
+use futures_util::{TryStreamExt, stream};
+use linkspan_client::{Bytes, ConnectionHandle, Error, ErrorCode, Method, StatusCode};
 use linkspan_simulator::{Fault, Simulator};
 use linkspan_testkit::TestApp;
 use serde_json::{Value, json};
@@ -154,4 +156,35 @@ async fn a_call_that_cannot_be_made_is_not_made() {
         .proxy(Method::GET, "/api/me")
         .base_url_override(app.provider.base_url());
     assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_streams_to_the_api() {
+    let (_app, handle) = demo().await;
+    let pieces = ["first,", "second,", "third"].map(|text| Ok::<_, io::Error>(Bytes::from(text)));
+    let call = handle
+        .proxy(Method::POST, "/api/echo")
+        .header("Content-Type", "text/csv")
+        .stream(stream::iter(pieces));
+    let answer = call.send().await.unwrap().error_for_status().await.unwrap();
+    let echo: Value = answer.json().await.unwrap();
+    assert_eq!(echo["body"], "first,second,third");
+    assert_eq!(echo["headers"]["content-type"], "text/csv");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_breaks_off_reaches_nobody_as_a_whole() {
+    let (_app, handle) = demo().await;
+    let pieces = [
+        Ok(Bytes::from("half")),
+        Err(io::Error::other("the disk is gone")),
+    ];
+    let call = handle
+        .proxy(Method::POST, "/api/echo")
+        .stream(stream::iter(pieces));
+    match call.send().await {
+        Err(Error::Transport(_)) => {}
+        Ok(answer) => assert!(!answer.status().is_success(), "{answer:?}"),
+        other => panic!("{other:?}"),
+    }
 }

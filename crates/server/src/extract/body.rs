@@ -8,6 +8,7 @@ use actix_web::error::PayloadError;
 use actix_web::{FromRequest, HttpRequest, web};
 use linkspan_api::{ErrorCode, FieldError};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::Failure;
 
@@ -55,21 +56,67 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let inner = error.inner();
         if inner.is_data() {
-            let path = error.path().iter().map(ToString::to_string).collect();
-            Failure::fields(
-                ErrorCode::InvalidBody,
-                vec![FieldError {
-                    code: kind(&inner.to_string()).to_owned(),
-                    message: without_position(&inner.to_string()),
-                    path,
-                }],
-            )
+            let message = without_position(&inner.to_string());
+            let mut path: Vec<_> = error.path().iter().map(ToString::to_string).collect();
+            path.extend(missing(&message).map(str::to_owned));
+            let field = FieldError {
+                code: kind(&message).to_owned(),
+                message,
+                path,
+            };
+            Failure::fields(ErrorCode::InvalidBody, vec![field])
         } else {
             invalid_json(inner)
         }
     })?;
     reader.end().map_err(|error| invalid_json(&error))?;
+    refuse_nul(bytes)?;
     Ok(value)
+}
+
+/// Postgres' texts and documents have no NUL, so that a body cannot have one
+/// either. It can only stand in JSON as an escape, which is rare enough to look
+/// for it before reading the body once more.
+fn refuse_nul(bytes: &[u8]) -> Result<(), Failure> {
+    const ESCAPE: &[u8] = b"\\u0000";
+    if !bytes.windows(ESCAPE.len()).any(|part| part == ESCAPE) {
+        return Ok(());
+    }
+    let value: Value = serde_json::from_slice(bytes).map_err(|error| invalid_json(&error))?;
+    let Some(mut path) = way_to_nul(&value) else {
+        return Ok(());
+    };
+    path.reverse();
+    let field = FieldError {
+        code: "invalid_string".to_owned(),
+        message: "must not contain NUL".to_owned(),
+        path,
+    };
+    Err(Failure::fields(ErrorCode::InvalidBody, vec![field]))
+}
+
+/// The way to the first text with a NUL, from its end; to the object, where it
+/// is in a field's name.
+fn way_to_nul(value: &Value) -> Option<Vec<String>> {
+    let within = |name: String, value| {
+        let mut way = way_to_nul(value)?;
+        way.push(name);
+        Some(way)
+    };
+    match value {
+        Value::String(text) if text.contains('\0') => Some(Vec::new()),
+        Value::Array(list) => {
+            let mut each = list.iter().enumerate();
+            each.find_map(|(at, value)| within(at.to_string(), value))
+        }
+        Value::Object(fields) => fields.iter().find_map(|(name, value)| {
+            if name.contains('\0') {
+                return Some(Vec::new());
+            }
+            within(name.clone(), value)
+        }),
+        _ => None,
+    }
 }
 
 fn invalid_json(error: &serde_json::Error) -> Failure {
@@ -88,6 +135,11 @@ fn kind(message: &str) -> &'static str {
     } else {
         "invalid_type"
     }
+}
+
+/// The field that is missing: the path ends at what it is missing in.
+fn missing(message: &str) -> Option<&str> {
+    message.strip_prefix("missing field `")?.strip_suffix('`')
 }
 
 fn without_position(message: &str) -> String {
@@ -110,6 +162,40 @@ mod tests {
         assert_eq!(failure.code(), ErrorCode::InvalidBody);
         let body = format!("{failure:?}");
         assert!(body.contains(r#"path: ["credentials""#), "{body}");
+    }
+
+    #[test]
+    fn what_is_missing_is_named_where_it_belongs() {
+        let path = |body: &str| {
+            let failure = parse::<CreateIntegration>(body.as_bytes()).unwrap_err();
+            format!("{failure:?}")
+        };
+        let root = path(r#"{"unique_key":"a"}"#);
+        assert!(root.contains(r#"path: ["provider"]"#), "{root}");
+        let inner = path(
+            r#"{"unique_key":"a","provider":"b","credentials":{"type":"OAUTH2","client_id":"i"}}"#,
+        );
+        let expected = r#"path: ["credentials", "client_secret"]"#;
+        assert!(inner.contains(expected), "{inner}");
+    }
+
+    #[test]
+    fn a_nul_is_named_where_it_stands() {
+        for (body, path) in [
+            (r#"{"a":"\u0000"}"#, Some(r#"path: ["a"]"#)),
+            (
+                r#"{"a":["x",{"b":"c\u0000"}]}"#,
+                Some(r#"path: ["a", "1", "b"]"#),
+            ),
+            (r#"{"a":{"\u0000":1}}"#, Some(r#"path: ["a"]"#)),
+            (r#"{"a":"\\u0000"}"#, None),
+            (r#"{"a":"\u00000"}"#, Some(r#"path: ["a"]"#)),
+        ] {
+            let found = parse::<Value>(body.as_bytes()).err();
+            let shown = format!("{found:?}");
+            assert_eq!(found.is_some(), path.is_some(), "{body}: {shown}");
+            assert!(shown.contains(path.unwrap_or_default()), "{body}: {shown}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use linkspan_api::ErrorCode;
 use linkspan_shared::connect_sessions::{self, ConnectSession};
+use linkspan_shared::limits;
 use linkspan_shared::public_key::{self, Shown};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -55,9 +56,10 @@ impl FromRequest for Session {
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let token = bearer(request);
         let state = state(request);
+        let request = request.clone();
         Box::pin(async move {
             let state = state?;
-            find(&state, &token?).await.map(Self)
+            find(&state, &request, &token?).await.map(Self)
         })
     }
 }
@@ -76,15 +78,17 @@ impl FromRequest for Browser {
             .unwrap_or_default()
             .to_owned();
         let state = state(request);
+        let request = request.clone();
         Box::pin(async move {
             let state = state?;
             match (token, shown) {
-                (Some(token), _) => find(&state, &token).await.map(Self),
+                (Some(token), _) => find(&state, &request, &token).await.map(Self),
                 (None, Some(shown)) => {
                     check_id(shown.connection_id.as_deref())?;
-                    Ok(Self(
-                        public_key::admit(&state.core, shown, &unique_key).await?,
-                    ))
+                    state.rate.count_address(&request)?;
+                    let session = public_key::admit(&state.core, shown, &unique_key).await?;
+                    state.rate.count_public(&request, session.environment_id)?;
+                    Ok(Self(session))
                 }
                 (None, None) => Err(Failure::query(
                     "invalid_type",
@@ -96,30 +100,30 @@ impl FromRequest for Browser {
     }
 }
 
-/// Longest id of a connection, in characters.
-const LONGEST_ID: usize = 255;
-
-/// Refuses a connection's id that could not be stored or shown.
+/// Refuses a connection's id that the backend could not ask for again.
 fn check_id(connection_id: Option<&str>) -> Result<(), Failure> {
     match connection_id {
-        Some(id) if id.is_empty() || id.chars().any(char::is_control) => {
-            let message = "must be printable text that is not empty";
-            Err(Failure::query("invalid_string", message, "connection_id"))
-        }
-        Some(id) if id.chars().count() > LONGEST_ID => {
-            let message = format!("must have at most {LONGEST_ID} characters");
-            Err(Failure::query("too_big", message, "connection_id"))
-        }
+        Some(id) if !limits::is_connection_id(id) => Err(Failure::query(
+            "invalid_string",
+            limits::CONNECTION_ID,
+            "connection_id",
+        )),
         _ => Ok(()),
     }
 }
 
-async fn find(state: &State, token: &SecretString) -> Result<ConnectSession, Failure> {
+async fn find(
+    state: &State,
+    request: &HttpRequest,
+    token: &SecretString,
+) -> Result<ConnectSession, Failure> {
     if !connect_sessions::is_token(token.expose_secret()) {
         return Err(Failure::of(ErrorCode::InvalidConnectSessionTokenFormat));
     }
     let mut conn = state.core.db.conn().await?;
-    connect_sessions::find(&mut conn, &state.core.vault, token)
+    let session = connect_sessions::find(&mut conn, &state.core.vault, token)
         .await?
-        .ok_or_else(|| Failure::of(ErrorCode::UnknownConnectSessionToken))
+        .ok_or_else(|| Failure::of(ErrorCode::UnknownConnectSessionToken))?;
+    state.rate.count_session(request, &session)?;
+    Ok(session)
 }

@@ -74,7 +74,7 @@ async fn of_two_that_create_a_connection_at_once_one_does() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_hmac_lets_a_connection_be_replaced() {
     let (app, key) = start().await;
-    let hmac_key = public_key::rotate(&app.core, app.dev.environment.id)
+    let hmac_key = public_key::rotate(&app.core.db, &app.core.vault, app.dev.environment.id)
         .await
         .unwrap();
     let hmac = public_key::sign(&hmac_key, "bearer", Some("user-1"));
@@ -93,9 +93,13 @@ async fn a_wrong_hmac_is_refused_where_none_is_needed_too() {
     let guessed = public_key::sign(&"guess".into(), "bearer", Some("user-1"));
     let before = connect(&app, &format!("{query}&hmac={guessed}"), "x").await;
     assert_refused(&before, 400, "invalid_hmac");
-    let old = public_key::rotate(&app.core, environment).await.unwrap();
-    let current = public_key::rotate(&app.core, environment).await.unwrap();
-    let read = public_key::key(&app.core, environment)
+    let old = public_key::rotate(&app.core.db, &app.core.vault, environment)
+        .await
+        .unwrap();
+    let current = public_key::rotate(&app.core.db, &app.core.vault, environment)
+        .await
+        .unwrap();
+    let read = public_key::key(&app.core.db, &app.core.vault, environment)
         .await
         .unwrap()
         .unwrap();
@@ -135,7 +139,9 @@ async fn production_asks_for_the_hmac_from_its_first_day() {
         .await;
     let query = format!("public_key={}&connection_id=user-1", prod.public_key);
     assert_refused(&connect(&app, &query, "x").await, 400, "missing_hmac");
-    let hmac_key: SecretString = public_key::rotate(&app.core, prod.id).await.unwrap();
+    let hmac_key: SecretString = public_key::rotate(&app.core.db, &app.core.vault, prod.id)
+        .await
+        .unwrap();
     assert_refused(&connect(&app, &query, "x").await, 400, "missing_hmac");
     let hmac = public_key::sign(&hmac_key, "bearer", Some("user-1"));
     assert_eq!(
@@ -144,7 +150,7 @@ async fn production_asks_for_the_hmac_from_its_first_day() {
             .status,
         200
     );
-    public_key::require_hmac(&app.core, prod.id, false)
+    public_key::require_hmac(&app.core.db, prod.id, false)
         .await
         .unwrap();
     let query = format!("public_key={}&connection_id=user-2", prod.public_key);
@@ -234,7 +240,7 @@ async fn a_popup_flow_keeps_the_id_and_the_rule() {
     let unknown = app.send(request("public_key=x")).await;
     assert!(page(&unknown).contains("account_or_environment_retrieval_err"));
 
-    let hmac_key = public_key::rotate(&app.core, app.dev.environment.id)
+    let hmac_key = public_key::rotate(&app.core.db, &app.core.vault, app.dev.environment.id)
         .await
         .unwrap();
     let hmac = public_key::sign(&hmac_key, "demo", Some("user-1"));

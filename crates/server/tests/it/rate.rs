@@ -45,6 +45,131 @@ async fn a_caller_over_the_limit_is_told_when_to_come_back() {
     assert_eq!(other.status, 200, "each environment has its own allowance");
 }
 
+fn assert_refused(reply: &Reply) {
+    assert_eq!(
+        (reply.status.as_u16(), reply.code().as_str()),
+        (429, "too_many_request"),
+        "{reply:?}"
+    );
+    assert_eq!(number(reply, "x-ratelimit-remaining"), 0);
+    let wait = number(reply, "retry-after");
+    assert!((1..=60).contains(&wait), "{wait}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_connect_session_has_an_allowance_of_its_own() {
+    let limit = ("LINKSPAN_LIMITS_BROWSER_REQUESTS_PER_MINUTE", "3");
+    let app = TestApp::start_with(&[limit]).await;
+    app.create_demo("demo").await;
+    let (first, second) = (app.connect_session().await, app.connect_session().await);
+    let view = async |token: &str| {
+        let (token, path) = (token.to_owned().into(), "/connect/session");
+        app.call_as(&token, Method::GET, path, &[], Value::Null)
+            .await
+    };
+    for remaining in [2, 1] {
+        let reply = view(&first).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(number(&reply, "x-ratelimit-limit"), 3);
+        assert_eq!(number(&reply, "x-ratelimit-remaining"), remaining);
+        let ahead = number(&reply, "x-ratelimit-reset") - chrono::Utc::now().timestamp();
+        assert!((0..=60).contains(&ahead), "{ahead}");
+    }
+    assert_eq!(
+        app.begin("demo", &first).await.status,
+        302,
+        "in the query too"
+    );
+    assert_refused(&view(&first).await);
+    let page = app.begin("demo", &first).await;
+    assert_eq!(page.status, 400, "the popup shows a page that says why");
+    assert!(number(&page, "retry-after") >= 1);
+    assert!(String::from_utf8_lossy(&page.body).contains("more often"));
+
+    assert_eq!(view(&second).await.status, 200, "another session");
+    assert_eq!(app.get("/integrations").await.status, 200, "the backend");
+}
+
+/// Connects `bearer` with a public key, from an address by what a proxy says.
+async fn connect_from(app: &TestApp, public_key: &str, address: &str) -> Reply {
+    let path = format!("/api-auth/api-key/bearer?public_key={public_key}");
+    let request = http::Request::post(app.url(&path))
+        .header("content-type", "application/json")
+        .header("x-real-ip", address)
+        .body(r#"{"apiKey":"k"}"#.into());
+    app.send(request.unwrap()).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_a_public_key_each_address_has_an_allowance_of_its_own() {
+    let app = TestApp::start_with(&[
+        ("LINKSPAN_LIMITS_BROWSER_REQUESTS_PER_MINUTE", "2"),
+        ("LINKSPAN_SERVER_CLIENT_ADDRESS_HEADER", "X-Real-IP"),
+    ])
+    .await;
+    let body = serde_json::json!({ "unique_key": "bearer", "provider": "private-api-bearer" });
+    app.post("/integrations", body).await;
+    let key = app.dev.environment.public_key.to_string();
+    for _ in 0..2 {
+        let reply = connect_from(&app, &key, "192.0.2.1").await;
+        assert_eq!(reply.status, 200, "{reply:?}");
+    }
+    assert_refused(&connect_from(&app, &key, "192.0.2.1").await);
+    let other = connect_from(&app, &key, "192.0.2.2").await;
+    assert_eq!(other.status, 200, "{other:?}");
+
+    // Whoever tries keys is counted before the database is asked.
+    let guess = uuid::Uuid::new_v4().to_string();
+    for _ in 0..2 {
+        let reply = connect_from(&app, &guess, "2001:db8::1").await;
+        assert_eq!(reply.code(), "invalid_public_key");
+    }
+    assert_refused(&connect_from(&app, &guess, "2001:db8::2").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_browsers_together_cannot_use_up_what_the_backend_has() {
+    let app = TestApp::start_with(&[("LINKSPAN_LIMITS_REQUESTS_PER_MINUTE", "3")]).await;
+    let (first, second) = (app.connect_session().await, app.connect_session().await);
+    let view = async |token: &str| {
+        let (token, path) = (token.to_owned().into(), "/connect/session");
+        app.call_as(&token, Method::GET, path, &[], Value::Null)
+            .await
+    };
+    for token in [&first, &second, &first] {
+        assert_eq!(view(token).await.status, 200);
+    }
+    let refused = view(&second).await;
+    assert_refused(&refused);
+    assert_eq!(number(&refused, "x-ratelimit-limit"), 3);
+    assert_eq!(
+        app.get("/integrations").await.status,
+        200,
+        "the third call by key"
+    );
+    assert_refused(&app.get("/integrations").await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_another_origin_may_read_what_is_left() {
+    let app = TestApp::start().await;
+    let token = app.connect_session().await.into();
+    let origin = [("Origin", "https://product.example")];
+    let reply = app
+        .call_as(
+            &token,
+            Method::GET,
+            "/connect/session",
+            &origin,
+            Value::Null,
+        )
+        .await;
+    let shown = reply.header("access-control-expose-headers").unwrap();
+    for name in ["x-ratelimit-remaining", "retry-after"] {
+        assert!(shown.to_lowercase().contains(name), "{shown}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn proxied_calls_count_and_say_so() {
     let app = TestApp::start().await;

@@ -6,6 +6,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use http::HeaderName;
 use secrecy::SecretString;
 use url::Url;
 
@@ -25,6 +26,8 @@ pub struct Server {
     pub websockets_path: String,
     /// The largest body that is read whole, in bytes.
     pub request_body_limit: usize,
+    /// The header in which a reverse proxy says who calls, if there is one.
+    pub client_address_header: Option<HeaderName>,
 }
 
 /// `[database]`: the control plane's Postgres.
@@ -117,10 +120,12 @@ pub struct OAuth {
     pub flow_ttl: Duration,
 }
 
-/// `[limits]`: how much one environment may call.
+/// `[limits]`: how often one may call. A limit that is absent is none.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Calls of one environment that a process answers in a minute; no limit
-    /// when absent.
+    /// Calls of one environment's API keys that a process answers in a minute,
+    /// and as many of its browsers.
     pub requests_per_minute: Option<NonZeroU32>,
+    /// Calls of one browser that a process answers in a minute.
+    pub browser_requests_per_minute: Option<NonZeroU32>,
 }

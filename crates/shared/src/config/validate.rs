@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use http::HeaderName;
 use linkspan_net::AddressPolicy;
 use url::Url;
 
@@ -25,13 +26,28 @@ pub(super) fn server(read: &mut Reader) -> Option<Server> {
     let workers = read.number("server.workers", 0..=1024);
     let websockets_path = websockets_path(read);
     let request_body_limit = read.number("server.request_body_limit", 1024..=GIB);
+    let client_address_header = header(read, "server.client_address_header");
     Some(Server {
         bind: bind?,
         public_url: public_url?,
         workers: workers?,
         websockets_path: websockets_path?,
         request_body_limit: request_body_limit?,
+        client_address_header: client_address_header?,
     })
+}
+
+/// A header's name, or nothing.
+fn header(read: &mut Reader, key: &str) -> Option<Option<HeaderName>> {
+    let name = read.text(key)?;
+    if name.is_empty() {
+        return Some(None);
+    }
+    let parsed = name.parse().ok();
+    if parsed.is_none() {
+        read.expected(key, "the name of a header, as in X-Real-IP");
+    }
+    parsed.map(Some)
 }
 
 fn public_url(read: &mut Reader) -> Option<Url> {
@@ -193,8 +209,11 @@ pub(super) fn oauth(read: &mut Reader) -> Option<OAuth> {
 }
 
 pub(super) fn limits(read: &mut Reader) -> Option<Limits> {
-    let requests_per_minute = read.number("limits.requests_per_minute", 0..=i64::from(u32::MAX))?;
+    let mut calls = |key| read.number(key, 0..=i64::from(u32::MAX));
+    let requests_per_minute = calls("limits.requests_per_minute");
+    let browser_requests_per_minute = calls("limits.browser_requests_per_minute");
     Some(Limits {
-        requests_per_minute: NonZeroU32::new(requests_per_minute),
+        requests_per_minute: NonZeroU32::new(requests_per_minute?),
+        browser_requests_per_minute: NonZeroU32::new(browser_requests_per_minute?),
     })
 }

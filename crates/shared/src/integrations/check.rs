@@ -18,8 +18,10 @@ const LONGEST_TEXT: usize = 255;
 /// escaping there.
 pub(super) fn key(key: &str) -> Result<(), Error> {
     let is_allowed = |c: char| c.is_ascii_alphanumeric() || "~:.@ _-".contains(c);
-    if key.is_empty() || key.chars().count() > LONGEST_KEY || !key.chars().all(is_allowed) {
-        let message = "must be 1 to 255 letters, digits or one of ~ : . @ _ - and space";
+    let is_long = key.chars().count() > LONGEST_KEY;
+    if key.is_empty() || is_long || !key.chars().all(is_allowed) || key.trim() != key {
+        let message = "must be 1 to 255 letters, digits or one of ~ : . @ _ - and space, \
+                       no space at either end";
         return Err(Error::invalid_body(
             "invalid_string",
             message,
