@@ -155,6 +155,10 @@ async fn ask_provider(core: &Core, live: &Live) -> Result<Credentials, Error> {
     let credentials = &live.connection.credentials;
     let fresh =
         linkspan_auth::refresh(&client, &config, credentials, &Outbound(&core.http)).await?;
+    if let Some(warning) = &fresh.warning {
+        let connection = &live.connection.connection_id;
+        tracing::warn!(%warning, connection, "tokens beside the connection's were not refreshed");
+    }
     Ok(fresh.credentials)
 }
 
