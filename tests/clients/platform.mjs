@@ -36,8 +36,9 @@ export async function removeDataDir(dataDir) {
 /**
  * Starts the platform on a database of its own, or, without a test server, on
  * its private Postgres. The result's `stop` also removes what it was given.
+ * `more` are settings by their names in the environment.
  */
-export async function startPlatform() {
+export async function startPlatform(more = {}) {
   const dataDir = await makeDataDir();
   const database = hasServer ? await createDatabase() : null;
   const environment = database
@@ -48,7 +49,7 @@ export async function startPlatform() {
     await removeDataDir(dataDir);
   };
   try {
-    const platform = await launch({ dataDir, environment });
+    const platform = await launch({ dataDir, environment: { ...environment, ...more } });
     return Object.assign(platform, { stop: () => platform.interrupt().finally(clean) });
   } catch (error) {
     await clean();

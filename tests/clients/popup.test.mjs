@@ -6,21 +6,33 @@ import { after, before, beforeEach, afterEach, describe, test } from 'node:test'
 import * as browsing from './browser.mjs';
 import { query } from './database.mjs';
 import { startPlatform } from './platform.mjs';
+import { serveProviders } from './provider.mjs';
 
-let platform, browser, product, context;
+let platform, browser, product, providers, context;
 
 before(async () => {
-  [platform, browser, product] = await Promise.all([
+  [platform, browser, product, providers] = await Promise.all([
     startPlatform(),
     browsing.launchBrowser(),
     browsing.serveProduct(),
+    serveProviders(),
   ]);
   await platform.createDemoIntegration('demo');
   await platform.createDemoIntegration('other');
+  for (const way of ['coop', 'down', 'refusing', 'pages']) {
+    const integration_config = { baseUrl: `${providers.origin}/${way}` };
+    await platform.createDemoIntegration(way, { integration_config });
+  }
+  await platform.client().createIntegration({
+    unique_key: 'clientless',
+    provider: 'demo',
+    integration_config: { baseUrl: platform.demo_url },
+  });
 });
 after(async () => {
   await browser?.close();
   await product?.close();
+  await providers?.close();
   await platform?.stop();
 });
 beforeEach(async () => {
@@ -95,7 +107,72 @@ describe('the person', () => {
   });
 });
 
+describe('the provider', () => {
+  test('shows an error page of its own, which the person closes', async () => {
+    const options = { detectClosedAuthWindow: true };
+    const page = await productPage({ integration: 'down', options });
+    const popup = await page.clickForPopup();
+    await popup.getByRole('heading', { name: 'Something went wrong' }).waitFor();
+    await popup.close();
+    await assertRejected(page, 'window_closed', /closed/);
+    assert.equal(await connectionCount(), 0);
+  });
+
+  test('comes back with an error', async () => {
+    const page = await productPage({ integration: 'refusing' });
+    await page.clickForPopup();
+    await assertRejected(page, 'callback_err', /server_error.*Try <b>later<\/b>/);
+    assert.equal(await connectionCount(), 0);
+  });
+
+  test('answers with a page where tokens should be', async () => {
+    const page = await productPage({ integration: 'pages' });
+    await page.clickForPopup();
+    await assertRejected(page, 'token_err', /status 502/);
+    assert.equal(await connectionCount(), 0);
+  });
+
+  test('cuts its window off from the page, which is told all the same', async () => {
+    const page = await productPage({ integration: 'coop' });
+    const popup = await page.clickForPopup();
+    await popup.getByRole('link', { name: 'Continue' }).click({ noWaitAfter: true });
+    const { resolved } = await page.outcome();
+    await platform.client().deleteConnection('coop', resolved.connectionId);
+  });
+});
+
+describe('the browser', () => {
+  test('blocks a window that no click opened', async () => {
+    await context.addInitScript(() => {
+      window.addEventListener('load', () => document.querySelector('button').click());
+    });
+    const page = await productPage();
+    await assertRejected(page, 'blocked_by_browser', /blocked/);
+    assert.equal(context.pages().length, 1);
+    assert.equal(await connectionCount(), 0);
+  });
+});
+
 describe('the product', () => {
+  test('brings an OAuth client of its own, for an integration that has none', async () => {
+    const without = await productPage({ integration: 'clientless' });
+    await without.clickForPopup();
+    await assertRejected(without, 'provider_config_err', /clientless/);
+    const connection_config = {
+      oauth_client_id_override: 'demo-client',
+      oauth_client_secret_override: 'demo-secret',
+    };
+    const connectSessionToken = await platform.connectToken({
+      integrations_config_defaults: { clientless: { connection_config } },
+    });
+    const page = await productPage({ integration: 'clientless', connectSessionToken });
+    const popup = await page.clickForPopup();
+    await browsing.signIn(popup);
+    await browsing.decide(popup, 'Allow');
+    const { resolved } = await page.outcome();
+    await platform.client().deleteConnection('clientless', resolved.connectionId);
+  });
+
   test('names an integration that does not exist', async () => {
     const page = await productPage({ integration: 'nowhere' });
     await page.clickForPopup();

@@ -5,18 +5,23 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import * as browsing from './browser.mjs';
 import { startPlatform } from './platform.mjs';
+import { serveProviders } from './provider.mjs';
+import { integrateAll, writeTemplates } from './templates.mjs';
 
 const WIDTHS = { 1280: 800, 390: 844 };
 const folder = process.argv[2];
 if (!folder) throw new Error('name the folder that the pictures go to');
 await mkdir(folder, { recursive: true });
 
-const platform = await startPlatform();
+const templates = await writeTemplates();
+const platform = await startPlatform(templates.environment);
+const providers = await serveProviders();
 const browser = await browsing.launchBrowser();
 try {
   await platform.createDemoIntegration('demo');
   const bearer = { unique_key: 'bearer', provider: 'private-api-bearer' };
   await platform.client().createIntegration(bearer);
+  await integrateAll(platform, providers);
   for (const [width, height] of Object.entries(WIDTHS)) {
     for (const colorScheme of ['light', 'dark']) {
       const viewport = { width: Number(width), height };
@@ -24,12 +29,15 @@ try {
       const take = (page, name) => picture(page, `${name}-${width}-${colorScheme}`);
       await servers(context, take);
       await connectPage(context, take);
+      await connectForm(context, take);
       await context.close();
     }
   }
 } finally {
   await browser.close();
+  await providers.close();
   await platform.stop();
+  await templates.remove();
 }
 
 async function picture(page, name) {
@@ -81,5 +89,27 @@ async function connectPage(context, take) {
 
   await bearer.getByRole('button', { name: 'Connect' }).click();
   await take(page, 'connect-form');
+  await page.close();
+}
+
+/** A form with every kind of field, as it opens, with mistakes, and refused. */
+async function connectForm(context, take) {
+  const session = { end_user: { id: 'user-1' }, allowed_integrations: ['shop'] };
+  const { data } = await platform.client().createConnectSession(session);
+  const page = await context.newPage();
+  await page.goto(data.connect_link);
+  const submit = page.getByRole('button', { name: 'Connect' });
+  await submit.waitFor();
+  await take(page, 'connect-fields');
+  await page.getByLabel('Subdomain').fill('Acme');
+  await submit.click();
+  await take(page, 'connect-mistakes');
+  await page.getByLabel('Subdomain').fill('acme');
+  await page.getByLabel('Region').selectOption('us');
+  await page.getByLabel('State').fill('ny');
+  await page.getByLabel('API Key').fill('wrong');
+  await submit.click();
+  await page.getByText('Not connected').waitFor();
+  await take(page, 'connect-refused');
   await page.close();
 }

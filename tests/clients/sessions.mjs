@@ -52,3 +52,13 @@ async function send(platform, path, page, fields) {
     redirect: 'manual',
   });
 }
+
+/** Imports a connection, which the published clients have no method for. */
+export async function importConnection(platform, body) {
+  const response = await fetch(new URL('/connections', platform.server_url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${platform.api_key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+  assert.equal(response.status, 200, await response.text());
+}

@@ -39,7 +39,30 @@ pub struct OwnClient {
     pub client_secret: Option<SecretString>,
 }
 
+impl From<&OwnClient> for Client {
+    fn from(own: &OwnClient) -> Self {
+        Self {
+            client_id: own.client_id.clone(),
+            client_secret: own.client_secret.clone(),
+            scopes: Vec::new(),
+        }
+    }
+}
+
 impl Client {
+    /// The client that a connection's configuration brings, for an integration
+    /// that has none; its scopes are the integration's.
+    #[must_use]
+    pub fn brought(config: &Config<'_>, scopes: Vec<String>) -> Option<Self> {
+        let own = Self {
+            client_id: String::new(),
+            client_secret: None,
+            scopes,
+        };
+        let brought = own.of_connection(config).into_owned();
+        (!brought.client_id.is_empty()).then_some(brought)
+    }
+
     /// The client with what the connection's configuration has in its place:
     /// `oauth_client_id_override` with `oauth_client_secret_override` (a client
     /// is both or neither: another client's id with our secret works nowhere),

@@ -128,7 +128,8 @@ impl Credentials {
 
     /// The OAuth client that the connection brought, in place of the
     /// integration's.
-    pub(crate) fn own_client(&self) -> Option<&OwnClient> {
+    #[must_use]
+    pub fn own_client(&self) -> Option<&OwnClient> {
         match self {
             Self::OAuth2(tokens) => tokens.own_client.as_ref(),
             Self::ApiKey(_) | Self::Basic(_) | Self::None => None,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use url::Url;
 
-use crate::Pattern;
+use crate::{ConfigValues, Pattern};
 
 /// One field (CONTRACT section 4, "field schema").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -145,10 +146,39 @@ impl Fields {
         Ok(())
     }
 
-    fn is_asked_for(&self, field: &Field, values: &BTreeMap<String, String>) -> bool {
+    /// Checks one value of a connection's configuration: a text that fits its
+    /// field. One that belongs to no field is nobody's to judge, and an empty one
+    /// stands for none.
+    ///
+    /// # Errors
+    /// [`FieldError`], without the value.
+    pub fn check_value(&self, name: &str, value: &Value) -> Result<(), FieldError> {
+        let Some(field) = self.0.get(name) else {
+            return Ok(());
+        };
+        let checked = match value {
+            Value::String(text) if text.is_empty() => Ok(()),
+            Value::String(text) => field.check(text),
+            _ => Err("must be a string".to_owned()),
+        };
+        checked.map_err(|message| FieldError::new(name, message))
+    }
+
+    /// The fields that a person is asked for and that have no value, in
+    /// alphabetical order.
+    pub fn missing<'a>(&'a self, values: &'a dyn ConfigValues) -> impl Iterator<Item = &'a str> {
+        let is_empty = |name: &str| values.value(name).is_none_or(|value| value.is_empty());
+        self.0
+            .iter()
+            .filter(move |(name, field)| is_empty(name) && self.is_asked_for(field, values))
+            .map(|(name, _)| name.as_str())
+    }
+
+    fn is_asked_for(&self, field: &Field, values: &dyn ConfigValues) -> bool {
         let is_visible = field.visible_when.as_ref().is_none_or(|condition| {
-            let default = || self.0.get(&condition.field)?.default_value.as_ref();
-            values.get(&condition.field).or_else(default) == Some(&condition.equals)
+            let default = || self.0.get(&condition.field)?.default_value.as_deref();
+            let value = values.value(&condition.field);
+            value.as_deref().or_else(default) == Some(condition.equals.as_str())
         });
         is_visible
             && !field.optional
@@ -265,6 +295,42 @@ e: { type: string, title: E, visible_when: { field: c, equals: y } }",
             check(&fields, &unknown),
             Err("`z` is not a field of this provider".into())
         );
+    }
+
+    #[test]
+    fn a_configuration_is_checked_value_by_value() {
+        let fields = fields(
+            "a: { type: string, title: A, pattern: ^x+$ }
+b: { type: string, title: B, visible_when: { field: a, equals: xx } }
+c: { type: string, title: C, automated: true, format: uri }",
+        );
+        let check = |name: &str, value: serde_json::Value| {
+            let checked = fields.check_value(name, &value);
+            checked.map_err(|error| error.to_string())
+        };
+        let json = |text: &str| serde_json::from_str(text).unwrap();
+        for good in [("a", "\"x\""), ("a", "\"\""), ("z", "{\"y\":1}")] {
+            assert_eq!(check(good.0, json(good.1)), Ok(()), "{good:?}");
+        }
+        for wrong in ["7", "null", "[\"x\"]"] {
+            let said = check("a", json(wrong)).unwrap_err();
+            assert_eq!(said, "`a` must be a string", "{wrong}");
+        }
+        assert_eq!(
+            check("a", "secret".into()).unwrap_err(),
+            "`a` does not have the expected form (^x+$)"
+        );
+        assert!(check("c", "nowhere".into()).is_err(), "automated ones too");
+        let missing = |values: &[(&str, &str)]| {
+            let pairs = values.iter();
+            let values: serde_json::Map<String, serde_json::Value> =
+                pairs.map(|&(k, v)| (k.to_owned(), v.into())).collect();
+            let missing: Vec<_> = fields.missing(&values).map(str::to_owned).collect();
+            missing
+        };
+        assert_eq!(missing(&[("a", "")]), ["a"]);
+        assert_eq!(missing(&[("a", "x")]), [""; 0]);
+        assert_eq!(missing(&[("a", "xx"), ("b", "")]), ["b"]);
     }
 
     #[test]

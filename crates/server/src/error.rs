@@ -62,6 +62,17 @@ impl Failure {
         &self.message
     }
 
+    /// The message, and of fields that are wrong which and why, for where there
+    /// is only one text.
+    pub(crate) fn told(&self) -> String {
+        if self.fields.is_empty() {
+            return self.message.clone();
+        }
+        let fields = self.fields.iter();
+        let each = fields.map(|field| format!("{}: {}", field.path.join("."), field.message));
+        each.collect::<Vec<_>>().join("; ")
+    }
+
     /// A failure of the server itself: the cause goes to the log, under an id
     /// that the caller gets instead.
     fn internal(cause: &dyn std::fmt::Display) -> Self {

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::connections::configuration::{self, Place};
 use crate::db::Connection;
 use crate::db::schema::connect_sessions;
 use crate::public_key::Named;
@@ -57,7 +58,7 @@ pub struct Details {
 }
 
 /// A connection that a session gives new credentials.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Reconnect {
     /// Its internal number: another connection of the same id is another one.
     pub number: i64,
@@ -65,6 +66,14 @@ pub struct Reconnect {
     pub connection_id: String,
     /// What its configuration was: its owner need not enter it again.
     pub connection_config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl std::fmt::Debug for Reconnect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reconnect")
+            .field("connection_id", &self.connection_id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Details {
@@ -163,7 +172,8 @@ pub async fn open(
     let keys = core.vault.environment(environment).await?;
     let mut conn = core.db.conn().await?;
     let allowed = request.allowed_integrations;
-    check_integrations(&mut conn, environment, allowed.as_deref(), &details).await?;
+    let known = integrations::providers(&mut conn, environment).await?;
+    check_integrations(core, &known, allowed.as_deref(), &details)?;
     let life = core.settings.connect_session_life;
     create(&mut conn, &keys, environment, allowed, details, life).await
 }
@@ -208,7 +218,8 @@ pub async fn reopen(
     };
     limits::webhook_url(details.webhook_url_override.as_deref())?;
     limits::overrides(&details.overrides)?;
-    check_integrations(&mut conn, environment, None, &details).await?;
+    let known = integrations::providers(&mut conn, environment).await?;
+    check_integrations(core, &known, None, &details)?;
     let allowed = Some(vec![request.integration_id]);
     let life = core.settings.connect_session_life;
     create(&mut conn, &keys, environment, allowed, details, life).await
@@ -218,16 +229,17 @@ fn named(field: &str, error: &Error) -> Error {
     Error::invalid_body("custom", error.to_string(), &[field])
 }
 
-async fn check_integrations(
-    conn: &mut Connection,
-    environment: EnvironmentId,
+/// Refuses integrations that the environment does not have, of those that are
+/// `known` with their providers, and defaults that do not fit their templates.
+fn check_integrations(
+    core: &Core,
+    known: &BTreeMap<String, String>,
     allowed: Option<&[String]>,
     details: &Details,
 ) -> Result<(), Error> {
-    let known = integrations::keys(conn, environment).await?;
     let allowed = allowed.into_iter().flatten().enumerate();
     let mut fields: Vec<FieldError> = allowed
-        .filter(|(_, key)| !known.contains(key))
+        .filter(|(_, key)| !known.contains_key(*key))
         .map(|(at, key)| {
             let path = ["allowed_integrations", &at.to_string()];
             FieldError::new("custom", format!("Integration {key} does not exist"), &path)
@@ -240,19 +252,55 @@ async fn check_integrations(
         .chain(overrides.map(|key| ("overrides", key)));
     fields.extend(
         named
-            .filter(|(_, key)| !known.contains(key))
+            .filter(|(_, key)| !known.contains_key(*key))
             .map(|(field, key)| {
                 let message = format!("Integration {key} does not exist");
                 FieldError::new("custom", message, &[field, key])
             }),
     );
-    match fields.is_empty() {
-        true => Ok(()),
-        false => Err(Error::Invalid {
+    if !fields.is_empty() {
+        return Err(Error::Invalid {
             code: ErrorCode::InvalidBody,
             fields,
-        }),
+        });
     }
+    for (key, defaults) in &details.defaults {
+        let template = known.get(key).map(|provider| core.template(provider));
+        // What a provider that is gone would take, nobody can say.
+        let Some(Ok(template)) = template else {
+            continue;
+        };
+        let place = Place {
+            path: &["integrations_config_defaults", key, "connection_config"],
+            ..Place::BODY
+        };
+        configuration::given(&template, defaults.connection_config.clone(), place)?;
+    }
+    Ok(())
+}
+
+/// What flows of a session start with, as its browser may see it: a secret's
+/// place is kept and a client's secret is left out.
+///
+/// # Errors
+/// When the database fails.
+pub async fn shown_defaults(
+    core: &Core,
+    session: &ConnectSession,
+) -> Result<BTreeMap<String, ConfigDefaults>, Error> {
+    let mut defaults = session.details.defaults.clone();
+    if defaults.is_empty() {
+        return Ok(defaults);
+    }
+    let mut conn = core.db.conn().await?;
+    let known = integrations::providers(&mut conn, session.environment_id).await?;
+    for (key, defaults) in &mut defaults {
+        let template = known
+            .get(key)
+            .and_then(|provider| core.template(provider).ok());
+        configuration::masked(template.as_deref(), &mut defaults.connection_config);
+    }
+    Ok(defaults)
 }
 
 /// Creates a session. Its token is returned here and nowhere else.

@@ -99,6 +99,10 @@ pub enum Error {
     /// The provider did not take new credentials.
     #[error("the credentials do not work: {0}")]
     ConnectionTest(String),
+    /// The provider gave a value for the connection's configuration that does not
+    /// fit its field, or none where it should have.
+    #[error("the provider's answer does not fit its template: {0}")]
+    ProviderValue(String),
     /// The provider sent the browser back without a code.
     #[error("{0}")]
     NoCode(String),
@@ -142,7 +146,9 @@ impl Error {
             Self::ProductionEnvironment => ErrorCode::CannotDeleteProdEnvironment,
             Self::NoSharedClient(_) => ErrorCode::SharedCredentialsProviderNotFound,
             Self::ConnectionTest(_) => ErrorCode::ConnectionTestFailed,
-            Self::NoCode(_) | Self::RefreshFailed(_) => ErrorCode::InvalidCredentials,
+            Self::NoCode(_) | Self::RefreshFailed(_) | Self::ProviderValue(_) => {
+                ErrorCode::InvalidCredentials
+            }
             Self::InvalidPublicKey => ErrorCode::InvalidPublicKey,
             Self::MissingHmac | Self::ReplaceNeedsHmac { .. } => ErrorCode::MissingHmac,
             Self::InvalidHmac => ErrorCode::InvalidHmac,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use linkspan_api::connect::{EndUser, Organization, Overrides, Tags};
 use linkspan_api::connections::Object;
+use linkspan_api::{ErrorCode, FieldError};
+use serde_json::Value;
 use url::Url;
 
 use crate::Error;
@@ -22,6 +24,10 @@ const LONGEST_URL: usize = 2048;
 /// Largest metadata, in bytes of JSON: it is opened with each use of the
 /// connection.
 const LARGEST_METADATA: usize = 1024 * 1024;
+
+/// Largest configuration of a connection, in bytes of JSON: it is read with each
+/// use of the connection.
+const LARGEST_CONFIG: usize = 64 * 1024;
 
 /// Checks labels and gives them as they are stored: their names in lower case,
 /// which is how the published clients ask for them.
@@ -158,6 +164,45 @@ pub fn metadata(metadata: &Object) -> Result<(), Error> {
         return Err(Error::invalid_body("too_big", message, &["metadata"]));
     }
     Ok(())
+}
+
+/// Checks the size of a connection's configuration, and that Postgres can hold
+/// it: no text of it has a NUL.
+///
+/// # Errors
+/// [`Error::Invalid`] of this code, at the path.
+pub fn connection_config(config: &Object, code: ErrorCode, path: &[&str]) -> Result<(), Error> {
+    let size = serde_json::to_vec(config).map_or(usize::MAX, |json| json.len());
+    let (kind, message) = if size > LARGEST_CONFIG {
+        (
+            "too_big",
+            format!("must be at most {LARGEST_CONFIG} bytes of JSON"),
+        )
+    } else if config
+        .iter()
+        .any(|(name, value)| name.contains('\0') || has_nul(value))
+    {
+        ("invalid_string", "must not contain NUL".to_owned())
+    } else {
+        return Ok(());
+    };
+    Err(Error::Invalid {
+        code,
+        fields: vec![FieldError::new(kind, message, path)],
+    })
+}
+
+/// As deep as the parser of bodies lets a value be.
+fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(list) => list.iter().any(has_nul),
+        Value::Object(map) => {
+            let mut entries = map.iter();
+            entries.any(|(name, value)| name.contains('\0') || has_nul(value))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
 }
 
 #[cfg(test)]

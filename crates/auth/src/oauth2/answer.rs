@@ -67,6 +67,7 @@ pub(super) fn read(
         metadata,
         granted_scopes,
         missing_scopes: Vec::new(),
+        warning: None,
     })
 }
 

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::begin::{asked, resolved};
 use super::{Finished, Tokens, answer, token_request};
 use crate::scope::RequestScope;
-use crate::{Client, Credentials, Error, TokenEndpoint};
+use crate::{Client, Credentials, Error, TokenEndpoint, quirks};
 
 /// What the browser brought back, and what was kept since [`super::begin`].
 #[derive(Debug, Clone, Copy)]
@@ -71,7 +71,9 @@ fn missing(template: &Template, client: &Client, granted: Option<&[String]>) -> 
 }
 
 /// Buys new tokens with the refresh token (RFC 6749 section 6). The old refresh
-/// token is kept when the answer has no new one.
+/// token is kept when the answer has no new one. Tokens that a quirk keeps beside
+/// are refreshed after them, and their failure costs no others: it is told in
+/// [`Finished::warning`].
 ///
 /// # Errors
 /// [`Error::NoRefreshToken`], and those of [`finish`].
@@ -81,9 +83,42 @@ pub async fn refresh<E: TokenEndpoint>(
     tokens: &Tokens,
     endpoint: &E,
 ) -> Result<Finished, Error> {
-    let template = config.template;
     let client = &*client.or_own(tokens.own_client.as_ref());
     let spent = tokens.refresh_token.as_ref().ok_or(Error::NoRefreshToken)?;
+    let mut finished = renew(client, config, tokens, spent, endpoint).await?;
+    let Credentials::OAuth2(fresh) = &mut finished.credentials else {
+        return Ok(finished);
+    };
+    fresh.refresh_token.get_or_insert_with(|| spent.clone());
+    fresh.own_client.clone_from(&tokens.own_client);
+    let quirk = quirks::of(config.template)?;
+    if let Some(beside) = quirk.and_then(|quirk| quirk.beside.as_ref()) {
+        let answer = match (beside.refresh_token)(tokens) {
+            Some(second) => Some(renew(client, config, tokens, &second, endpoint).await),
+            None => None,
+        };
+        let theirs = match &answer {
+            Some(Ok(Finished {
+                credentials: Credentials::OAuth2(theirs),
+                ..
+            })) => Some(theirs),
+            _ => None,
+        };
+        (beside.keep)(fresh, tokens, theirs);
+        finished.warning = answer.and_then(Result::err);
+    }
+    Ok(finished)
+}
+
+/// One refresh request, for the connection's own tokens or those beside them.
+async fn renew<E: TokenEndpoint>(
+    client: &Client,
+    config: &Config<'_>,
+    tokens: &Tokens,
+    spent: &SecretString,
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    let template = config.template;
     let mut params = match &template.refresh_params {
         Some(own) => params(own, client, config)?,
         None => {
@@ -104,12 +139,7 @@ pub async fn refresh<E: TokenEndpoint>(
         Some(spent.expose_secret()),
         Some(tokens.access_token.expose_secret()),
     ];
-    let mut finished = send(client, config, url, params, &secrets, endpoint).await?;
-    if let Credentials::OAuth2(fresh) = &mut finished.credentials {
-        fresh.refresh_token.get_or_insert_with(|| spent.clone());
-        fresh.own_client.clone_from(&tokens.own_client);
-    }
-    Ok(finished)
+    send(client, config, url, params, &secrets, endpoint).await
 }
 
 fn params(

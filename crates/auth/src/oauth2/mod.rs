@@ -15,7 +15,7 @@ pub use begin::{Begun, Request, begin, callback_metadata, code_param};
 pub use exchange::{CodeGrant, finish, refresh};
 pub use tokens::Tokens;
 
-use crate::Credentials;
+use crate::{Credentials, Error};
 
 /// What a successful token request brought.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Finished {
     pub granted_scopes: Option<Vec<String>>,
     /// Scopes that were asked for and are not among those granted.
     pub missing_scopes: Vec<String>,
+    /// Why tokens that a quirk keeps beside these were not refreshed with them.
+    pub warning: Option<Error>,
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! What single providers do that no key of a template describes. A quirk is a
 //! file and its line in [`ALL`]; a template names it with the key `quirk`.
 
+mod github;
 mod slack;
 
 use linkspan_providers::Template;
+use secrecy::SecretString;
 
 use crate::Error;
 use crate::oauth2::Tokens;
+
+pub use github::installation_page;
 
 /// One provider's ways.
 pub(crate) struct Quirk {
@@ -19,6 +23,20 @@ pub(crate) struct Quirk {
     pub(crate) authorize: fn(&mut Vec<(String, String)>),
     /// The last word on tokens, of which `raw` is the whole answer.
     pub(crate) tokens: fn(&mut Tokens),
+    /// Names in a connection's configuration whose values open something by
+    /// themselves, though no field of the template is there to say so.
+    pub(crate) secret_config: &'static [&'static str],
+    /// Tokens beside the connection's own, which expire by themselves.
+    pub(crate) beside: Option<Beside>,
+}
+
+/// A second pair of tokens, kept in `raw` beside the connection's own.
+pub(crate) struct Beside {
+    /// Its refresh token, where there is one that is not the connection's own.
+    pub(crate) refresh_token: fn(&Tokens) -> Option<SecretString>,
+    /// Puts it into the connection's new tokens: what its own refresh brought,
+    /// or else the earlier pair of the tokens that were spent.
+    pub(crate) keep: fn(fresh: &mut Tokens, spent: &Tokens, refreshed: Option<&Tokens>),
 }
 
 /// Every quirk there is.
@@ -45,6 +63,16 @@ pub(crate) fn of(template: &Template) -> Result<Option<&'static Quirk>, Error> {
             provider: template.slug.clone(),
             feature: "a quirk that this version does not have",
         }),
+    }
+}
+
+/// Names in a connection's configuration that are secret by the template's quirk,
+/// beside the fields that the template itself marks.
+#[must_use]
+pub fn secret_config(template: &Template) -> &'static [&'static str] {
+    match of(template) {
+        Ok(Some(quirk)) => quirk.secret_config,
+        Ok(None) | Err(_) => &[],
     }
 }
 

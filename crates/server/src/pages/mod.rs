@@ -67,7 +67,7 @@ pub(crate) fn front(public_url: &Url) -> HttpResponse {
 /// no server and no log sees; the script reads it. A page that opens this one
 /// loses hold of it, and the popups that this one opens stay in its hand.
 pub(crate) fn connect() -> HttpResponse {
-    let main = include_str!("connect.html");
+    let main = include_str!("connect/page.html");
     let mut response = html(
         actix_web::http::StatusCode::OK,
         page("Connect an account", main),
@@ -84,7 +84,11 @@ fn opener_policy(response: &mut HttpResponse, policy: &'static str) {
 }
 
 pub(crate) fn connect_script() -> HttpResponse {
-    script(include_str!("connect.js"))
+    script(concat!(
+        include_str!("connect/fields.js"),
+        include_str!("connect/popup.js"),
+        include_str!("connect/page.js")
+    ))
 }
 
 pub(crate) fn callback_script() -> HttpResponse {

@@ -86,14 +86,9 @@ fn answer(state: &State, (token, expires_at): (SecretString, DateTime<Utc>)) -> 
         (status = 200, description = "The session.", body = Data<ConnectSessionView>),
     )
 )]
-async fn view(Session(session): Session, state: web::Data<State>) -> HttpResponse {
-    let mut defaults = session.details.defaults;
-    for default in defaults.values_mut() {
-        default
-            .connection_config
-            .remove("oauth_client_secret_override");
-    }
-    HttpResponse::Ok().json(Data {
+async fn view(Session(session): Session, state: web::Data<State>) -> Result<HttpResponse, Failure> {
+    let defaults = connect_sessions::shown_defaults(&state.core, &session).await?;
+    Ok(HttpResponse::Ok().json(Data {
         data: ConnectSessionView {
             allowed_integrations: session.allowed_integrations,
             integrations_config_defaults: defaults,
@@ -101,7 +96,7 @@ async fn view(Session(session): Session, state: web::Data<State>) -> HttpRespons
             is_reconnecting: session.details.reconnect.is_some(),
             websockets_path: state.websockets_path.clone(),
         },
-    })
+    }))
 }
 
 #[utoipa::path(

@@ -276,7 +276,7 @@ fn full(live: &Live, with_credentials: bool) -> ConnectionFull {
         errors: Vec::new(),
         end_user: connection.end_user.clone(),
         metadata: connection.metadata.clone(),
-        connection_config: connection.connection_config.clone().into(),
+        connection_config: connections::shown(live, with_credentials).into(),
         tags: connection.tags.clone(),
         created_at: connection.created_at,
         updated_at: connection.updated_at,

@@ -2,14 +2,16 @@
 //! 2.3). Whatever happens, the page that opened the popup is told once.
 
 use actix_web::cookie::{Cookie, SameSite, time};
-use actix_web::http::header::LOCATION;
+use actix_web::http::header::{LOCATION, REFERER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::ErrorCode;
 use linkspan_api::popup::{PopupError, PopupMessage};
+use linkspan_auth::quirks;
 use linkspan_shared::Error;
 use linkspan_shared::connections::{begin, finish};
 use linkspan_shared::oauth_flows::{self, Flow};
 use secrecy::SecretString;
+use url::Url;
 
 use super::credentials::connection_config;
 use crate::app::State;
@@ -79,7 +81,7 @@ async fn connect(
         }
         Err(failure) => {
             let kind = popup_error(&failure);
-            channel.fail(&state, "", kind, failure.message()).await
+            channel.fail(&state, "", kind, &failure.told()).await
         }
     }
 }
@@ -185,7 +187,7 @@ fn given(query: &mut Query, name: &str) -> Option<String> {
 async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
     let mut query = Query::of(&request);
     let Some(token) = STATE_PARAMS.iter().find_map(|name| given(&mut query, name)) else {
-        return lost("The provider came back without the state that it was sent.");
+        return stateless(&request, query);
     };
     match take(&state, &SecretString::from(token)).await {
         Ok(Some(flow)) => back(&state, &request, query, flow).await,
@@ -195,6 +197,22 @@ async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             pages::callback(&outcome, None)
         }
     }
+}
+
+/// A callback that no flow of ours waits for. After an installation on the
+/// provider's own pages the person goes back to where they came from.
+fn stateless(request: &HttpRequest, query: Query) -> HttpResponse {
+    let Some(home) = quirks::installation_page(&query.into_map()) else {
+        return lost("The provider came back without the state that it was sent.");
+    };
+    let came_from = request.headers().get(REFERER);
+    let came_from = came_from.and_then(|value| value.to_str().ok());
+    let came_from = came_from
+        .filter(|from| Url::parse(from).is_ok_and(|url| matches!(url.scheme(), "http" | "https")));
+    HttpResponse::Found()
+        .insert_header((LOCATION, came_from.unwrap_or(home)))
+        .insert_header(("Cache-Control", "no-store"))
+        .finish()
 }
 
 fn lost(reason: &str) -> HttpResponse {
@@ -230,7 +248,7 @@ async fn back(state: &State, request: &HttpRequest, query: Query, flow: Flow) ->
             let failure = Failure::from(error);
             let kind = popup_error(&failure);
             channel
-                .fail(state, connection_id, kind, failure.message())
+                .fail(state, connection_id, kind, &failure.told())
                 .await
         }
     }
@@ -289,7 +307,9 @@ fn popup_error(failure: &Failure) -> PopupError {
         ErrorCode::MissingClientId | ErrorCode::UnknownProviderTemplate => {
             PopupError::ProviderConfigErr
         }
-        ErrorCode::MissingConnectionConfig => PopupError::UrlParamErr,
+        ErrorCode::MissingConnectionConfig
+        | ErrorCode::InvalidQueryParams
+        | ErrorCode::InvalidBody => PopupError::UrlParamErr,
         ErrorCode::InvalidConnectSessionTokenFormat
         | ErrorCode::UnknownConnectSessionToken
         | ErrorCode::InvalidPublicKey

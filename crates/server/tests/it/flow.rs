@@ -165,3 +165,88 @@ async fn an_api_key_is_connected_by_form() {
         json!({ "type": "API_KEY", "apiKey": "demo-api-key" })
     );
 }
+
+/// After an installation that was begun on the provider's own pages.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_that_nobody_waits_for_leads_back_to_where_it_began() {
+    let app = TestApp::start().await;
+    let come = |query: &'static str, referer: Option<&'static str>| {
+        let app = &app;
+        async move {
+            let mut request = http::Request::get(app.url(&format!("/oauth/callback?{query}")));
+            if let Some(referer) = referer {
+                request = request.header("referer", referer);
+            }
+            app.send(request.body(bytes::Bytes::new()).unwrap()).await
+        }
+    };
+    let installed = "installation_id=7&setup_action=install&code=x";
+    let from = "https://git.acme.example/apps";
+    for (referer, leads_to) in [
+        (Some(from), from),
+        (None, "https://github.com"),
+        (Some("javascript:alert(1)"), "https://github.com"),
+    ] {
+        let reply = come(installed, referer).await;
+        assert_eq!(reply.status, 302, "{referer:?}");
+        assert_eq!(reply.header("location"), Some(leads_to));
+    }
+    for query in [
+        "installation_id=7",
+        "setup_action=install",
+        "state=&installation_id=7",
+    ] {
+        assert_eq!(come(query, None).await.status, 400, "{query}");
+    }
+    let unknown = come("state=unknown&installation_id=7&setup_action=install", None).await;
+    assert!(
+        page(&unknown).contains("state_err"),
+        "a state is asked about"
+    );
+}
+
+/// Without this header a proxy in front that adds a policy would cut the popup
+/// off from the page that opened it.
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_say_who_may_keep_hold_of_their_window() {
+    let app = TestApp::start().await;
+    app.create_demo("demo").await;
+    let policy = "cross-origin-opener-policy";
+    let succeeded = app.authorise("demo", Decision::Allow).await;
+    let failed = app.authorise("demo", Decision::Deny).await;
+    let refused = app.begin("none", "none").await;
+    for reply in [succeeded, failed, refused] {
+        assert_eq!(reply.header(policy), Some("unsafe-none"), "{reply:?}");
+        assert_eq!(reply.header("cache-control"), Some("no-store"));
+    }
+    let connect = http::Request::get(app.url("/connect")).body(bytes::Bytes::new());
+    let connect = app.send(connect.unwrap()).await;
+    assert_eq!(connect.header(policy), Some("same-origin-allow-popups"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_provider_says_instead_of_tokens_is_told_and_nothing_stored() {
+    let app = TestApp::start().await;
+    app.create_demo("demo").await;
+    for (status, body, said) in [
+        (502, "<html><h1>Bad gateway</h1></html>", "status 502"),
+        (
+            200,
+            "{\"ok\":false,\"error\":\"team_not_found\"}",
+            "team_not_found",
+        ),
+        (200, "{}", "no access token"),
+        (500, "", "status 500"),
+    ] {
+        let body = body.to_owned();
+        app.provider
+            .control()
+            .fail_next(Fault::TokenError { status, body });
+        let reply = app.authorise("demo", Decision::Allow).await;
+        assert_eq!(reply.status, 400, "{said}");
+        let page = page(&reply);
+        assert!(page.contains("token_err") && page.contains(said), "{page}");
+        assert!(!page.contains("<h1>Bad"), "{page}");
+    }
+    assert_eq!(connections(&app).await, json!([]));
+}

@@ -8,6 +8,7 @@
 
 mod access;
 mod bad_input;
+mod configuration;
 mod connections;
 mod environments;
 mod flow;

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use linkspan_shared::connections::live::{self, Freshness, LiveKey};
 use linkspan_testkit::TestApp;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -10,6 +11,18 @@ use tokio_postgres::NoTls;
 const CLIENT_SECRET: &str = "planted-client-secret-4f1c";
 const API_KEY: &str = "planted-api-key-9b2e";
 const DEFAULT_SECRET: &str = "planted-default-secret-77aa";
+const APP_KEY: &str = "planted-app-key-31d0";
+const SESSION_APP_KEY: &str = "planted-session-app-key-e5b6";
+
+/// A template whose connections have a secret in their configuration.
+const TEMPLATE: &str = "display_name: Test
+categories: [other]
+auth_mode: API_KEY
+credentials:
+  apiKey: { type: string, title: K }
+connection_config:
+  appKey: { type: string, title: A, secret: true, pattern: '^planted' }
+";
 
 /// Every row of every table as text.
 async fn dump(url: &str) -> String {
@@ -82,14 +95,20 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(move || writer.clone())
         .init();
-    let app = TestApp::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("keyed.yaml"), TEMPLATE).unwrap();
+    let setting = ("LINKSPAN_PROVIDERS_DIR", folder.path().to_str().unwrap());
+    let app = TestApp::start_with(&[setting]).await;
+    let keyed = json!({ "unique_key": "keyed", "provider": "keyed" });
+    assert_eq!(app.post("/integrations", keyed).await.status, 200);
     let connection = app.connect_demo().await;
     let path = format!("/connections/{connection}?provider_config_key=demo");
     let full = app.get(&path).await.json();
     let session = json!({
         "tags": { "a": "b" },
         "integrations_config_defaults": { "demo": { "connection_config": {
-            "oauth_client_secret_override": DEFAULT_SECRET } } },
+            "oauth_client_secret_override": DEFAULT_SECRET } },
+            "keyed": { "connection_config": { "appKey": SESSION_APP_KEY } } },
     });
     let session = app.post("/connect/sessions", session).await.json();
     let token = session["data"]["token"].as_str().unwrap().to_owned();
@@ -109,6 +128,15 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
         app.post(&form, json!({ "apiKey": API_KEY })).await.status,
         200
     );
+    let form_keyed = format!("/api-auth/api-key/keyed?connect_session_token={token}");
+    let by_session = app.post(&form_keyed, json!({ "apiKey": API_KEY })).await;
+    assert_eq!(by_session.status, 200, "{by_session:?}");
+    let import = |key: &str| {
+        json!({ "provider_config_key": "keyed", "connection_id": "imported",
+            "connection_config": { "appKey": key },
+            "credentials": { "type": "API_KEY", "apiKey": API_KEY } })
+    };
+    assert_eq!(app.post("/connections", import(APP_KEY)).await.status, 200);
     let other = json!({ "unique_key": "other", "provider": "demo", "credentials": {
         "type": "OAUTH2", "client_id": "x", "client_secret": CLIENT_SECRET } });
     app.post("/integrations", other.clone()).await;
@@ -128,18 +156,28 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
     let errors = [
         app.post("/integrations", other).await,
         app.post(&form, json!({ "apiKey": [API_KEY] })).await,
+        app.post("/connections", import(&format!("x{APP_KEY}")))
+            .await,
     ];
     let errors: String = errors
         .iter()
         .map(|reply| String::from_utf8_lossy(&reply.body).into_owned())
         .collect();
-    let debug = format!("{:?} {:?}", app.core, app.dev);
+    let opened = LiveKey::new(app.dev.environment.id, "keyed", "imported");
+    let opened = live::get(&app.core, opened, Freshness::Stored)
+        .await
+        .unwrap();
+    let opened_key = &opened.connection.connection_config["appKey"];
+    assert_eq!(opened_key, APP_KEY, "the secret is there to be shown");
+    let debug = format!("{:?} {:?} {opened:?}", app.core, app.dev);
 
     let credentials = &full["credentials"];
     let secrets = [
         CLIENT_SECRET.to_owned(),
         API_KEY.to_owned(),
         DEFAULT_SECRET.to_owned(),
+        APP_KEY.to_owned(),
+        SESSION_APP_KEY.to_owned(),
         "planted-in-query".to_owned(),
         credentials["access_token"].as_str().unwrap().to_owned(),
         credentials["refresh_token"].as_str().unwrap().to_owned(),

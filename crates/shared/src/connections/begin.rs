@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use linkspan_auth::{Client, Entry, oauth2};
+use linkspan_auth::{Client, Credentials, Entry, oauth2};
 use linkspan_providers::{Config, Template};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 use uuid::Uuid;
 
+use super::configuration::{self, Place};
 use super::store;
 use crate::connect_sessions::ConnectSession;
 use crate::integrations::{self, Integration};
@@ -20,7 +21,7 @@ use crate::{Core, Error, token};
 const USER_SCOPE: &str = "user_scope";
 
 /// What the browser brings along.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Request {
     /// The websocket that waits for the result.
     pub ws_client_id: Option<String>,
@@ -30,6 +31,14 @@ pub struct Request {
     pub authorization_params: BTreeMap<String, String>,
     /// Values of the template's `connection_config` fields.
     pub connection_config: Map<String, Value>,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("origin", &self.origin)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where to send the browser.
@@ -54,7 +63,8 @@ pub fn redirect_uri(public_url: &Url) -> String {
 ///
 /// # Errors
 /// When the session does not allow the integration, the integration is
-/// incomplete or not of this mode, or the database fails.
+/// incomplete or not of this mode, the configuration does not fit the template,
+/// or the database fails.
 pub async fn oauth(
     core: &Core,
     session: &ConnectSession,
@@ -80,7 +90,9 @@ pub async fn oauth(
     let redirect_uri = redirect_uri(&core.settings.public_url);
     let defaults = session.details.defaults.get(unique_key);
     let connection_config =
-        connection_config(session, unique_key, &template, request.connection_config);
+        connection_config(session, unique_key, &template, request.connection_config)?;
+    let later = configuration::brought_later(&template);
+    configuration::complete(&template, &connection_config, &later, Place::PARAMS)?;
     let mut authorization_params = request.authorization_params;
     authorization_params.extend(
         defaults
@@ -95,7 +107,7 @@ pub async fn oauth(
         integration: &integration.config,
     };
     let begun = oauth2::begin(
-        &client(&integration)?,
+        &client(&integration, &config)?,
         &config,
         &oauth2::Request {
             redirect_uri: &redirect_uri,
@@ -131,37 +143,80 @@ pub async fn oauth(
     })
 }
 
+/// What only the platform writes.
+const PLATFORMS: [&str; 2] = ["oauth_granted_scopes", "oauth_missing_scopes"];
+
 /// The configuration that a connection starts with: what the session says, over
 /// what the browser says, over what the connection had before. A browser does not
-/// say what the platform finds out, such as where the API is.
+/// say what the platform finds out, such as where the API is; nor what the session
+/// says already, of which it may know no more than that it does.
+///
+/// # Errors
+/// [`Error::Invalid`] for what does not fit the template.
 pub(super) fn connection_config(
     session: &ConnectSession,
     unique_key: &str,
     template: &Template,
     mut from_browser: Map<String, Value>,
-) -> Map<String, Value> {
-    let fields = &template.connection_config.0;
-    from_browser.retain(|name, _| !fields.get(name).is_some_and(|field| field.automated));
+) -> Result<Map<String, Value>, Error> {
     let details = &session.details;
+    let defaults = details.defaults.get(unique_key);
+    let set = defaults.map(|defaults| defaults.connection_config.clone());
+    let place = Place {
+        path: &[
+            "integrations_config_defaults",
+            unique_key,
+            "connection_config",
+        ],
+        ..Place::BODY
+    };
+    let set = configuration::given(template, set.unwrap_or_default(), place)?;
+    let fields = &template.connection_config.0;
+    from_browser.retain(|name, _| {
+        let is_automated = fields.get(name).is_some_and(|field| field.automated);
+        !is_automated && !set.contains_key(name) && !PLATFORMS.contains(&name.as_str())
+    });
+    let from_browser = configuration::given(template, from_browser, Place::PARAMS)?;
     let had = details.reconnect.as_ref();
-    let had = had.map(|of| of.connection_config.clone());
-    let set = details.defaults.get(unique_key);
-    merged(
-        merged(had.unwrap_or_default(), Some(&from_browser)),
-        set.map(|defaults| &defaults.connection_config),
-    )
+    let mut config = had
+        .map(|of| of.connection_config.clone())
+        .unwrap_or_default();
+    config.extend(from_browser);
+    config.extend(set);
+    Ok(config)
 }
 
-/// The integration's OAuth client.
-pub(super) fn client(integration: &Integration) -> Result<Client, Error> {
-    match (&integration.client_id, &integration.secrets.client_secret) {
-        (Some(id), Some(secret)) => Ok(Client {
-            client_id: id.clone(),
-            client_secret: Some(secret.clone()),
-            scopes: scopes(integration),
-        }),
-        _ => Err(Error::MissingClient(integration.unique_key.clone())),
-    }
+/// The integration's OAuth client, or the one that the connection's configuration
+/// brings where the integration has none.
+///
+/// # Errors
+/// [`Error::MissingClient`].
+pub(super) fn client(integration: &Integration, config: &Config<'_>) -> Result<Client, Error> {
+    own(integration)
+        .or_else(|| Client::brought(config, scopes(integration)))
+        .ok_or_else(|| Error::MissingClient(integration.unique_key.clone()))
+}
+
+/// The client that credentials are refreshed by: the integration's, or the one
+/// that they were given to.
+///
+/// # Errors
+/// [`Error::MissingClient`].
+pub(super) fn client_of(
+    integration: &Integration,
+    credentials: &Credentials,
+) -> Result<Client, Error> {
+    own(integration)
+        .or_else(|| credentials.own_client().map(Client::from))
+        .ok_or_else(|| Error::MissingClient(integration.unique_key.clone()))
+}
+
+fn own(integration: &Integration) -> Option<Client> {
+    Some(Client {
+        client_id: integration.client_id.clone()?,
+        client_secret: Some(integration.secrets.client_secret.clone()?),
+        scopes: scopes(integration),
+    })
 }
 
 fn scopes(integration: &Integration) -> Vec<String> {
@@ -172,12 +227,4 @@ fn scopes(integration: &Integration) -> Vec<String> {
         .map(|scope| scope.trim().to_owned())
         .filter(|scope| !scope.is_empty())
         .collect()
-}
-
-/// What is on top holds against what is below: the backend against the browser,
-/// and the browser against what a connection had before.
-fn merged(below: Map<String, Value>, on_top: Option<&Map<String, Value>>) -> Map<String, Value> {
-    let mut config = below;
-    config.extend(on_top.cloned().unwrap_or_default());
-    config
 }

@@ -5,11 +5,12 @@ use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_api::connect::EndUser;
 use linkspan_api::connections::{ConnectionEndUser, UpdateConnection};
+use linkspan_providers::Template;
 use serde_json::Value;
 
 use super::live::{self, LiveKey};
-use super::store::{self, Row, credentials_context, read, unknown, write};
-use super::{Connection, NewConnection};
+use super::store::{self, Row, credentials_context, read, seal_config, unknown, write};
+use super::{Connection, NewConnection, configuration};
 use crate::db::schema::connections;
 use crate::integrations::{self, Integration};
 use crate::tenancy::EnvironmentId;
@@ -112,6 +113,7 @@ pub(super) async fn reconnect(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
     integration: &Integration,
+    template: &Template,
     id: i64,
     new: NewConnection,
 ) -> Result<Connection, Error> {
@@ -128,6 +130,7 @@ pub(super) async fn reconnect(
             .open(keys)?;
         let mut config = stored.connection_config;
         config.extend(new.connection_config);
+        let (plain, secrets) = configuration::split(template, &config);
         let tags = if new.tags.is_empty() {
             stored.tags
         } else {
@@ -140,7 +143,8 @@ pub(super) async fn reconnect(
                 connections::credentials.eq(sealed),
                 connections::credentials_version.eq(connections::credentials_version + 1),
                 connections::credentials_expire_at.eq(new.credentials.expires_at()),
-                connections::connection_config.eq(write("connection configuration", &config)?),
+                connections::connection_config.eq(write("connection configuration", &plain)?),
+                connections::config_secrets.eq(seal_config(keys, id, &secrets)?),
                 connections::tags.eq(write("tags", &tags)?),
                 connections::end_user.eq(end_user
                     .as_ref()
@@ -165,11 +169,12 @@ pub(super) async fn store(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
     integration: &Integration,
+    template: &Template,
     new: NewConnection,
     reconnects: Option<i64>,
 ) -> Result<Connection, Error> {
     match reconnects {
-        Some(id) => reconnect(conn, keys, integration, id, new).await,
-        None => store::upsert(conn, keys, integration, &new).await,
+        Some(id) => reconnect(conn, keys, integration, template, id, new).await,
+        None => store::upsert(conn, keys, integration, template, &new).await,
     }
 }

@@ -9,6 +9,7 @@ use linkspan_providers::{AuthMode, Config};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
+use super::configuration::{self, Place};
 use super::live::{self, LiveKey};
 use super::{Connection, NewConnection, begin, edit, store, verify};
 use crate::connect_sessions::{self, ConnectSession};
@@ -37,7 +38,8 @@ const MISSING_SCOPES: &str = "oauth_missing_scopes";
 /// template gives it, and stores the connection.
 ///
 /// # Errors
-/// [`Error::NoCode`] with the provider's reason, [`Error::ConnectionTest`], and
+/// [`Error::NoCode`] with the provider's reason, [`Error::ProviderValue`],
+/// [`Error::ConnectionTest`], and
 /// when the provider gives no token or the database fails; nothing is stored
 /// then.
 pub async fn oauth(
@@ -93,11 +95,14 @@ async fn exchange_and_store(
         redirect_uri: &flow.details.redirect_uri,
         pkce_verifier: verifier.as_ref(),
     };
-    let client = begin::client(integration)?;
-    let finished = oauth2::finish(&client, &config, &grant, &Outbound(&core.http)).await?;
     let mut connection_config = oauth2::callback_metadata(&template, callback);
+    configuration::said_by_provider(&template, &connection_config)?;
+    let client = begin::client(integration, &config)?;
+    let finished = oauth2::finish(&client, &config, &grant, &Outbound(&core.http)).await?;
+    configuration::said_by_provider(&template, &finished.metadata)?;
     connection_config.extend(finished.metadata.clone());
     keep_what_was_given(flow, &mut connection_config);
+    configuration::finished(&template, &connection_config)?;
     note_scopes(&finished, &mut connection_config);
     let made = make(
         core,
@@ -170,7 +175,7 @@ fn refusal(callback: &BTreeMap<String, String>) -> String {
 /// Stores a connection that typed-in credentials authorise.
 ///
 /// # Errors
-/// [`Error::Invalid`] for fields that do not fit the template,
+/// [`Error::Invalid`] for fields and a configuration that do not fit the template,
 /// [`Error::WrongMode`] for a provider that takes other ones, and
 /// [`Error::ConnectionTest`] when the provider does not take them.
 pub async fn fields(
@@ -194,7 +199,8 @@ pub async fn fields(
     }
     let connection_id = session.details.connection_id();
     let connection_config =
-        begin::connection_config(session, unique_key, &template, connection_config);
+        begin::connection_config(session, unique_key, &template, connection_config)?;
+    configuration::complete(&template, &connection_config, &[], Place::PARAMS)?;
     let mut operation = Operation::begin(environment, Kind::Auth, "create").about(
         unique_key,
         &integration.provider,
@@ -246,7 +252,7 @@ async fn make(
         connection: &connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration).ok();
+    let client = begin::client(integration, &config).ok();
     verify::credentials(core, &config, client.as_ref(), &credentials).await?;
     let keys = core.vault.environment(integration.environment_id).await?;
     let new = NewConnection {
@@ -260,8 +266,8 @@ async fn make(
     let mut conn = core.db.conn().await?;
     let reconnects = session.reconnect.as_ref().map(|of| of.number);
     let stored: Connection = match session.may_replace() {
-        true => edit::store(&mut conn, &keys, integration, new, reconnects).await?,
-        false => store::create(&mut conn, &keys, integration, &new).await?,
+        true => edit::store(&mut conn, &keys, integration, &template, new, reconnects).await?,
+        false => store::create(&mut conn, &keys, integration, &template, &new).await?,
     };
     let key = LiveKey::new(
         integration.environment_id,

@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::configuration::{self, Place};
 use super::live::{self, Live, LiveKey};
 use super::{NewConnection, begin, metadata, store, verify};
 use crate::integrations::{self, Integration};
@@ -77,7 +78,7 @@ pub async fn import(
     let mut conn = core.db.conn().await?;
     let connection = conn
         .transaction(async |conn| {
-            let mut stored = store::upsert(conn, &keys, &integration, &new).await?;
+            let mut stored = store::upsert(conn, &keys, &integration, &template, &new).await?;
             if let Some(metadata) = metadata {
                 metadata::set(conn, &keys, environment, stored.id, &metadata).await?;
                 stored.metadata = metadata.into();
@@ -126,7 +127,7 @@ async fn verify(
         connection: &new.connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration).ok();
+    let client = begin::client(integration, &config).ok();
     verify::credentials(core, &config, client.as_ref(), &new.credentials).await
 }
 
@@ -148,10 +149,12 @@ fn checked(request: ImportConnection, template: &Template) -> Result<NewConnecti
         None => Uuid::new_v4().to_string(),
     };
     let end_user = request.end_user.map(limits::end_user).transpose()?;
+    let connection_config = configuration::given(template, request.connection_config, Place::BODY)?;
+    configuration::complete(template, &connection_config, &[], Place::BODY)?;
     Ok(NewConnection {
         connection_id,
         credentials: credentials(request.credentials, template)?,
-        connection_config: request.connection_config,
+        connection_config,
         tags: limits::tags(request.tags, &["tags"])?,
         end_user: end_user.map(|user| ConnectionEndUser {
             id: user.id,

@@ -1,6 +1,7 @@
 //! Connections: one end user's authorisation of one integration.
 
 pub mod begin;
+pub(crate) mod configuration;
 mod edit;
 pub mod finish;
 mod import;
@@ -8,10 +9,12 @@ mod list;
 pub mod live;
 pub mod metadata;
 pub mod refresh;
+pub mod seal;
 mod store;
 pub mod sweep;
 mod verify;
 
+pub use configuration::shown;
 pub use edit::update;
 pub use import::import;
 pub use list::{Filter, list};

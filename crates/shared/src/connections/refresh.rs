@@ -151,10 +151,14 @@ async fn ask_provider(core: &Core, live: &Live) -> Result<Credentials, Error> {
         connection: &live.connection.connection_config,
         integration: &live.integration.config,
     };
-    let client = begin::client(&live.integration)?;
     let credentials = &live.connection.credentials;
+    let client = begin::client_of(&live.integration, credentials)?;
     let fresh =
         linkspan_auth::refresh(&client, &config, credentials, &Outbound(&core.http)).await?;
+    if let Some(warning) = &fresh.warning {
+        let connection = &live.connection.connection_id;
+        tracing::warn!(%warning, connection, "tokens beside the connection's were not refreshed");
+    }
     Ok(fresh.credentials)
 }
 

@@ -7,9 +7,11 @@ use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_api::connect::Tags;
 use linkspan_api::connections::ConnectionEndUser;
 use linkspan_auth::Credentials;
+use linkspan_providers::Template;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::configuration;
 use crate::Error;
 use crate::db::schema::connections;
 use crate::db::{self};
@@ -17,8 +19,8 @@ use crate::integrations::Integration;
 use crate::tenancy::EnvironmentId;
 use crate::vault::{Context, EnvironmentKeys};
 
-/// A connection with its secrets opened.
-#[derive(Debug, Clone)]
+/// A connection with its secrets opened. `Debug` shows none of them.
+#[derive(Clone)]
 pub struct Connection {
     /// The environment that has it.
     pub environment_id: EnvironmentId,
@@ -32,7 +34,8 @@ pub struct Connection {
     pub credentials: Credentials,
     /// Counts the changes of the credentials, for compare-and-set.
     pub credentials_version: i64,
-    /// Values that the template's URLs and headers use.
+    /// Values that the template's URLs and headers use, the secret ones among
+    /// them.
     pub connection_config: Map<String, Value>,
     /// What the product stored with it.
     pub metadata: Value,
@@ -50,6 +53,16 @@ pub struct Connection {
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection")
+            .field("id", &self.id)
+            .field("connection_id", &self.connection_id)
+            .field("credentials_version", &self.credentials_version)
+            .finish_non_exhaustive()
+    }
 }
 
 #[derive(Queryable, Selectable)]
@@ -70,15 +83,22 @@ pub(super) struct Row {
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
     pub(super) webhook_url_override: Option<String>,
+    pub(super) config_secrets: Option<Vec<u8>>,
 }
 
 impl Row {
     pub(super) fn open(self, keys: &EnvironmentKeys) -> Result<Connection, Error> {
         let id = self.id.to_be_bytes();
+        let mut connection_config: Map<String, Value> =
+            read("connection configuration", self.connection_config)?;
+        if let Some(sealed) = &self.config_secrets {
+            let secrets: Map<String, Value> = keys.open_json(&config_context(&id), sealed)?;
+            connection_config.extend(secrets);
+        }
         Ok(Connection {
+            connection_config,
             credentials: keys.open_json(&credentials_context(&id), &self.credentials)?,
             metadata: keys.open_json(&metadata_context(&id), &self.metadata)?,
-            connection_config: read("connection configuration", self.connection_config)?,
             tags: read("tags", self.tags)?,
             end_user: self.end_user.map(|v| read("end user", v)).transpose()?,
             environment_id: self.environment_id,
@@ -122,8 +142,30 @@ pub(super) fn metadata_context(id: &[u8; 8]) -> Context<'_> {
     }
 }
 
+fn config_context(id: &[u8; 8]) -> Context<'_> {
+    Context {
+        table: "connections",
+        column: "config_secrets",
+        row: id,
+    }
+}
+
+/// The secret part of a configuration, sealed; nothing where there is none.
+pub(super) fn seal_config(
+    keys: &EnvironmentKeys,
+    id: i64,
+    secrets: &Map<String, Value>,
+) -> Result<Option<Vec<u8>>, Error> {
+    if secrets.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(
+        keys.seal_json(&config_context(&id.to_be_bytes()), secrets)?,
+    ))
+}
+
 /// A connection to be made, or to take the place of one with the same id.
-#[derive(Debug)]
+/// `Debug` shows no secrets.
 pub struct NewConnection {
     /// Its id, unique in the integration.
     pub connection_id: String,
@@ -139,8 +181,17 @@ pub struct NewConnection {
     pub webhook_url_override: Option<String>,
 }
 
+impl std::fmt::Debug for NewConnection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewConnection")
+            .field("connection_id", &self.connection_id)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Stores a connection. One with the same id in the integration gets the new
-/// credentials and keeps its metadata.
+/// credentials and keeps its metadata. What `template` marks secret in the
+/// configuration is sealed.
 ///
 /// # Errors
 /// When the database fails; nothing is stored then.
@@ -148,11 +199,12 @@ pub async fn upsert(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
     integration: &Integration,
+    template: &Template,
     new: &NewConnection,
 ) -> Result<Connection, Error> {
     conn.transaction(async |conn| {
         let id = reserve(conn, integration, new).await?;
-        fill(conn, keys, integration, id, new).await
+        fill(conn, keys, template, (integration.environment_id, id), new).await
     })
     .await
 }
@@ -166,6 +218,7 @@ pub async fn create(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
     integration: &Integration,
+    template: &Template,
     new: &NewConnection,
 ) -> Result<Connection, Error> {
     conn.transaction(async |conn| {
@@ -178,7 +231,7 @@ pub async fn create(
             .await
             .optional()?;
         let id = id.ok_or_else(|| taken(integration, &new.connection_id))?;
-        fill(conn, keys, integration, id, new).await
+        fill(conn, keys, template, (integration.environment_id, id), new).await
     })
     .await
 }
@@ -241,20 +294,21 @@ impl<'a> Reserved<'a> {
 async fn fill(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
-    integration: &Integration,
-    id: i64,
+    template: &Template,
+    (environment, id): (EnvironmentId, i64),
     new: &NewConnection,
 ) -> Result<Connection, Error> {
     let row = id.to_be_bytes();
-    let target = connections::table.find((integration.environment_id, id));
+    let target = connections::table.find((environment, id));
+    let (plain, secrets) = configuration::split(template, &new.connection_config);
     let row = diesel::update(target)
         .set((
             connections::credentials
                 .eq(keys.seal_json(&credentials_context(&row), &new.credentials)?),
             connections::credentials_version.eq(connections::credentials_version + 1),
             connections::credentials_expire_at.eq(new.credentials.expires_at()),
-            connections::connection_config
-                .eq(write("connection configuration", &new.connection_config)?),
+            connections::connection_config.eq(write("connection configuration", &plain)?),
+            connections::config_secrets.eq(seal_config(keys, id, &secrets)?),
             connections::tags.eq(write("tags", &new.tags)?),
             connections::end_user.eq(new
                 .end_user

@@ -1,8 +1,9 @@
 //! Clearing away flows, connect sessions and result channels that can no longer
-//! be used.
+//! be used, and sealing what is stored in plain sight.
 
 use std::time::Duration;
 
+use super::seal;
 use crate::{Core, Error, oauth_flows, popup_channels};
 
 /// How often.
@@ -12,10 +13,33 @@ const EVERY: Duration = Duration::from_secs(600);
 /// deleted by one of them.
 pub async fn run(core: Core) {
     let mut every = tokio::time::interval(EVERY);
+    let mut is_sealed = false;
     loop {
         every.tick().await;
+        // Once: what is stored from now on is sealed, and templates change with
+        // a start only.
+        if !is_sealed {
+            is_sealed = seal_secrets(&core).await;
+        }
         if let Err(error) = sweep(&core).await {
             tracing::warn!(%error, "expired flows could not be cleared away");
+        }
+    }
+}
+
+async fn seal_secrets(core: &Core) -> bool {
+    match seal::secrets(core).await {
+        Ok(0) => true,
+        Ok(sealed) => {
+            tracing::info!(
+                sealed,
+                "secrets of connections' configurations are sealed now"
+            );
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "secrets of connections' configurations could not be sealed; trying again later");
+            false
         }
     }
 }

@@ -106,6 +106,7 @@ diesel::table! {
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
         webhook_url_override -> Nullable<Text>,
+        config_secrets -> Nullable<Bytea>,
     }
 }
 

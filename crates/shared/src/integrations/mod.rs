@@ -210,16 +210,20 @@ pub async fn list(
         .collect()
 }
 
-/// The keys of every integration of an environment.
+/// The key and the provider of every integration of an environment.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn keys(conn: &mut Connection, environment: EnvironmentId) -> Result<Vec<String>, Error> {
-    Ok(integrations::table
+pub async fn providers(
+    conn: &mut Connection,
+    environment: EnvironmentId,
+) -> Result<BTreeMap<String, String>, Error> {
+    let pairs: Vec<(String, String)> = integrations::table
         .filter(integrations::environment_id.eq(environment))
-        .select(integrations::unique_key)
+        .select((integrations::unique_key, integrations::provider))
         .load(conn)
-        .await?)
+        .await?;
+    Ok(pairs.into_iter().collect())
 }
 
 /// Deletes an integration and its connections.

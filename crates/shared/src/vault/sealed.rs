@@ -39,6 +39,11 @@ pub const SEALED: &[SealedColumn] = &[
         row: RowId::BigInt,
     },
     SealedColumn {
+        table: "connections",
+        column: "config_secrets",
+        row: RowId::BigInt,
+    },
+    SealedColumn {
         table: "connect_sessions",
         column: "details",
         row: RowId::Uuid,

@@ -2,6 +2,7 @@
 
 mod answer;
 mod begin;
+mod beside;
 mod deviations;
 mod exchange;
 

@@ -322,10 +322,34 @@ async fn integrate_unknown_client(app: &TestApp) {
     assert_eq!(app.post("/integrations", body).await.status, 200);
 }
 
+/// An integration with the demo provider that has no client at all.
+async fn integrate_without_client(app: &TestApp) {
+    let body = json!({
+        "unique_key": "demo",
+        "provider": "demo",
+        "integration_config": { "baseUrl": app.provider.base_url().as_str().trim_end_matches('/') },
+    });
+    assert_eq!(app.post("/integrations", body).await.status, 200);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connection_brings_its_own_client_which_stays_sealed() {
     let app = TestApp::start().await;
     integrate_unknown_client(&app).await;
+    own_client_authorises_and_refreshes(&app).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connections_own_client_needs_none_of_the_integration() {
+    let app = TestApp::start().await;
+    integrate_without_client(&app).await;
+    let refused = app.begin("demo", &app.connect_session().await).await;
+    let page = String::from_utf8(refused.body.to_vec()).unwrap();
+    assert!(page.contains("provider_config_err"), "{page}");
+    own_client_authorises_and_refreshes(&app).await;
+}
+
+async fn own_client_authorises_and_refreshes(app: &TestApp) {
     let client = app.provider.client();
     let config = json!({
         "oauth_client_id_override": client.client_id,
@@ -347,7 +371,7 @@ async fn a_connection_brings_its_own_client_which_stays_sealed() {
 
     let listed = app.get("/connections").await.json();
     let connection = listed["connections"][0]["connection_id"].as_str().unwrap();
-    let before = full(&app, "demo", connection).await;
+    let before = full(app, "demo", connection).await;
     assert_eq!(
         before["connection_config"]["oauth_granted_scopes"],
         json!(["items.read"])

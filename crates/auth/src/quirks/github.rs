@@ -1,0 +1,38 @@
+//! GitHub sends a person to the callback also after an installation that was
+//! begun on its own pages. No flow of ours waits for that one.
+
+use std::collections::BTreeMap;
+
+/// Where the person came from, when the browser does not say.
+const HOME: &str = "https://github.com";
+
+/// Where to send a browser that comes to the callback without a state, after an
+/// installation on the provider's own pages (CONTRACT 2.3). `None` if the
+/// parameters do not tell of one.
+#[must_use]
+pub fn installation_page(callback: &BTreeMap<String, String>) -> Option<&'static str> {
+    let is_given = |name: &str| callback.get(name).is_some_and(|value| !value.is_empty());
+    (is_given("installation_id") && is_given("setup_action")).then_some(HOME)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_installation_is_known_by_both_parameters() {
+        let callback = |pairs: &[(&str, &str)]| {
+            let pairs = pairs.iter();
+            installation_page(
+                &pairs
+                    .map(|&(name, value)| (name.to_owned(), value.to_owned()))
+                    .collect(),
+            )
+        };
+        let (id, action) = (("installation_id", "7"), ("setup_action", "install"));
+        assert_eq!(callback(&[id, action]), Some(HOME));
+        assert_eq!(callback(&[id]), None);
+        assert_eq!(callback(&[action]), None);
+        assert_eq!(callback(&[("installation_id", ""), action]), None);
+    }
+}

@@ -1,0 +1,177 @@
+// The inputs for what a template asks for, and the checks that the server makes
+// again (`Field` and `Fields` of crates/providers).
+
+const FORMATS = {
+  hostname: {
+    is: (text) => text.length <= 253 && text.split('.').every((part) => /^[a-z\d-]{1,63}$/i.test(part)),
+    said: 'must be a host name',
+  },
+  uri: {
+    is: (text) => /^https?:$/.test(URL.canParse(text) ? new URL(text).protocol : ''),
+    said: 'must be an http(s) URL',
+  },
+  uuid: { is: (text) => /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/i.test(text), said: 'must be a UUID' },
+  email: {
+    is: (text) => /^[^@\s]+@[^@\s]+$/.test(text) && FORMATS.hostname.is(text.split('@')[1]),
+    said: 'must be an e-mail address',
+  },
+};
+
+/** Whether a pattern fits. One that only the server can read is left to it. */
+function fits(pattern, text) {
+  try {
+    return new RegExp(pattern).test(text);
+  } catch {
+    return true;
+  }
+}
+
+/** What is wrong with a text that is not empty, or nothing. */
+function mistake({ schema, title }, text) {
+  const like = schema.example ? ` (for example ${schema.example})` : '';
+  if (schema.enum && !schema.enum.includes(text)) return `${title} must be one of the choices.`;
+  const format = FORMATS[schema.format];
+  if (format && !format.is(text)) return `${title} ${format.said}${like}.`;
+  if (schema.pattern && !fits(schema.pattern, text)) {
+    return `${title} does not have the expected form${like}.`;
+  }
+  return null;
+}
+
+let numbered = 0;
+
+/** One field with its label, help and error; `group` is where its value goes. */
+class Field {
+  constructor(group, name, schema, { isRequired, hint }) {
+    this.group = group;
+    this.name = name;
+    this.schema = schema;
+    this.title = schema.title || name;
+    this.isRequired = isRequired;
+    this.element = document.getElementById('field').content.cloneNode(true).firstElementChild;
+    const id = `field-${(numbered += 1)}`;
+    this.input = schema.enum ? this.#select() : this.#text();
+    Object.assign(this.input, { id, name, required: isRequired });
+    const label = this.element.querySelector('label');
+    label.htmlFor = id;
+    label.textContent = this.title;
+    if (!isRequired) label.append(Object.assign(document.createElement('span'), { textContent: ' (optional)' }));
+    this.#around(id, hint);
+    this.input.addEventListener('input', () => this.say(null));
+  }
+
+  #text() {
+    const { schema } = this;
+    return Object.assign(document.createElement('input'), {
+      type: schema.secret ? 'password' : { email: 'email', uri: 'url' }[schema.format] ?? 'text',
+      placeholder: schema.example ?? '',
+      value: schema.default_value ?? '',
+      autocomplete: 'off',
+      autocapitalize: 'none',
+      spellcheck: false,
+    });
+  }
+
+  #select() {
+    const { enum: choices, default_value: preset } = this.schema;
+    const select = document.createElement('select');
+    if (!choices.includes(preset)) select.add(new Option('Choose…', ''));
+    for (const choice of choices) select.add(new Option(choice, choice, false, choice === preset));
+    return select;
+  }
+
+  /** What stands around the input, which describes it to those who cannot see it. */
+  #around(id, hint) {
+    const [before, after] = this.element.querySelectorAll('.affix');
+    before.after(this.input);
+    this.wrong = this.element.querySelector('.wrong');
+    const texts = [
+      [before, this.schema.prefix],
+      [after, this.schema.suffix],
+      [this.element.querySelector('.hint'), [this.schema.description, hint].filter(Boolean).join(' ')],
+      [this.wrong, ''],
+    ];
+    const describing = texts.map(([element, text], position) => {
+      element.id = `${id}-${position}`;
+      element.textContent = text ?? '';
+      element.hidden = !text;
+      return text || element === this.wrong ? element.id : '';
+    });
+    this.input.setAttribute('aria-describedby', describing.filter(Boolean).join(' '));
+  }
+
+  get value() {
+    return this.element.hidden ? '' : this.input.value.trim();
+  }
+
+  /** Shows an error at the field, or none. */
+  say(message) {
+    this.wrong.textContent = message ?? '';
+    this.wrong.hidden = !message;
+    this.input.setAttribute('aria-invalid', String(Boolean(message)));
+    return !message;
+  }
+
+  check() {
+    if (this.element.hidden) return true;
+    if (this.value) return this.say(mistake(this, this.value));
+    return this.say(this.isRequired ? `${this.title} is required.` : null);
+  }
+}
+
+/** All fields of one form. */
+class Fields {
+  /** `either` names fields of which one must be filled. */
+  constructor(list, either) {
+    this.list = list.sort((a, b) => (a.schema.order ?? Infinity) - (b.schema.order ?? Infinity) || 0);
+    this.either = list.filter((field) => either.includes(field.name) && field.group === 'credentials');
+    for (const field of list) field.input.addEventListener('input', () => this.reveal());
+    this.reveal();
+  }
+
+  /** Shows a field while the one that it depends on has the value for it. */
+  reveal() {
+    for (const { schema, group, element } of this.list) {
+      const on = schema.visible_when;
+      if (!on) continue;
+      const other = this.list.find((field) => field.group === group && field.name === on.field);
+      element.hidden = other?.value !== on.equals;
+    }
+  }
+
+  /** Whether all is well; if not, the first that is wrong has the focus. */
+  check() {
+    const checked = this.list.map((field) => field.check());
+    if (this.either.length > 1 && this.either.every((field) => !field.value)) {
+      const titles = this.either.map((field) => field.title).join(' or ');
+      checked[this.list.indexOf(this.either[0])] = this.either[0].say(`${titles} is required.`);
+    }
+    return this.#focusFirst(checked);
+  }
+
+  /** Shows the server's errors at their fields; gives those that have none. */
+  blame(errors) {
+    const checked = this.list.map(() => true);
+    const left = errors.filter(({ path, message }) => {
+      const at = this.list.findIndex((field) => field.name === path.at(-1) && !field.element.hidden);
+      if (at < 0) return true;
+      const field = this.list[at];
+      checked[at] = field.say(`${field.title} ${message.replace(/^`[^`]*` /, '')}.`);
+      return false;
+    });
+    this.#focusFirst(checked);
+    return left;
+  }
+
+  #focusFirst(checked) {
+    const first = checked.indexOf(false);
+    if (first >= 0) this.list[first].input.focus();
+    return first < 0;
+  }
+
+  /** What was entered for a group, without what was left empty. */
+  values(group) {
+    const filled = this.list.filter((field) => field.group === group && field.value);
+    return Object.fromEntries(filled.map((field) => [field.name, field.value]));
+  }
+}

@@ -1,0 +1,109 @@
+//! Sealing what is secret in configurations that were stored before their
+//! template said so.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Text};
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use uuid::Uuid;
+
+use super::configuration;
+use super::store::{Row, seal_config, write};
+use crate::db::schema::{connections, integrations};
+use crate::tenancy::EnvironmentId;
+use crate::vault::EnvironmentKeys;
+use crate::{Core, Error, db};
+
+/// Rows that are sealed in one transaction.
+const PAGE: i64 = 100;
+
+/// Seals the secrets of every configuration that has some in plain sight, and
+/// answers how many configurations those were. Several servers may do so at
+/// once; what one is at, another passes by.
+///
+/// # Errors
+/// When the database fails, or an environment's keys do not open. What was
+/// sealed by then stays so.
+pub async fn secrets(core: &Core) -> Result<u64, Error> {
+    let mut sealed = 0;
+    for template in core.catalogue.iter() {
+        let keys = configuration::secret_keys(template);
+        if keys.is_empty() {
+            continue;
+        }
+        for (environment, integration) in using(core, &template.slug).await? {
+            // Before a connection is held: the keys may need one.
+            let vault_keys = core.vault.environment(environment).await?;
+            let of = Of {
+                environment,
+                integration,
+                template,
+                secret_keys: &keys,
+            };
+            loop {
+                let mut conn = core.db.conn().await?;
+                let page = of.page(&mut conn, &vault_keys).await?;
+                sealed += page;
+                if page == 0 {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(sealed)
+}
+
+/// The integrations with a provider, of every environment: like the other sweeps,
+/// this one finds the environments rather than takes one.
+async fn using(core: &Core, provider: &str) -> Result<Vec<(EnvironmentId, Uuid)>, Error> {
+    Ok(integrations::table
+        .filter(integrations::provider.eq(provider))
+        .select((integrations::environment_id, integrations::id))
+        .load(&mut core.db.conn().await?)
+        .await?)
+}
+
+/// The connections of one integration.
+struct Of<'a> {
+    environment: EnvironmentId,
+    integration: Uuid,
+    template: &'a linkspan_providers::Template,
+    secret_keys: &'a [String],
+}
+
+impl Of<'_> {
+    async fn page(&self, conn: &mut db::Connection, keys: &EnvironmentKeys) -> Result<u64, Error> {
+        conn.transaction(async |conn| {
+            let has_secret =
+                sql::<Bool>("connection_config ?| ").bind::<Array<Text>, _>(self.secret_keys);
+            let rows = connections::table
+                .filter(connections::environment_id.eq(self.environment))
+                .filter(connections::integration_id.eq(self.integration))
+                .filter(has_secret)
+                .order(connections::id)
+                .limit(PAGE)
+                .select(Row::as_select())
+                .for_update()
+                .skip_locked()
+                .load::<Row>(conn)
+                .await?;
+            let mut sealed = 0;
+            for row in rows {
+                let id = row.id;
+                let config = row.open(keys)?.connection_config;
+                let (plain, secrets) = configuration::split(self.template, &config);
+                diesel::update(connections::table.find((self.environment, id)))
+                    .set((
+                        connections::connection_config
+                            .eq(write("connection configuration", &plain)?),
+                        connections::config_secrets.eq(seal_config(keys, id, &secrets)?),
+                    ))
+                    .execute(conn)
+                    .await?;
+                sealed += 1;
+            }
+            Ok::<_, Error>(sealed)
+        })
+        .await
+    }
+}
