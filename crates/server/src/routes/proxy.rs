@@ -146,7 +146,11 @@ fn pass_on(answer: http::Response<AnswerBody>, method: &Method) -> HttpResponse 
     let size = size(response.headers(), status, method);
     response.set_body(match size {
         BodySize::None => BoxBody::new(body::None::new()),
-        size => BoxBody::new(Passing { body, size }),
+        size => BoxBody::new(Passing {
+            body,
+            size,
+            broken: None,
+        }),
     })
 }
 
@@ -155,6 +159,7 @@ fn pass_on(answer: http::Response<AnswerBody>, method: &Method) -> HttpResponse 
 struct Passing {
     body: AnswerBody,
     size: BodySize,
+    broken: Option<Broken>,
 }
 
 impl MessageBody for Passing {
@@ -168,11 +173,21 @@ impl MessageBody for Passing {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Broken>>> {
+        if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
         loop {
-            let piece = ready!(Pin::new(&mut self.body).poll_next(cx));
-            // An empty chunk would end a chunked answer.
-            if !matches!(&piece, Some(Ok(piece)) if piece.is_empty()) {
-                return Poll::Ready(piece);
+            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                // An empty chunk would end a chunked answer.
+                Some(Ok(piece)) if piece.is_empty() => {}
+                // An error closes the connection at once. Coming a moment later,
+                // it leaves the caller the status and what there is of a body.
+                Some(Err(broken)) => {
+                    self.broken = Some(broken);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                piece => return Poll::Ready(piece),
             }
         }
     }
