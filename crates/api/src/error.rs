@@ -67,6 +67,7 @@ error_codes! {
     NotFound = "not_found", 404, "There is nothing at this address.";
     PayloadTooLarge = "payload_too_large", 413, "The request's body is larger than this server takes.";
     ProxyRedirectToDeniedHost = "proxy_redirect_to_denied_host", 400, "The API redirected to an address that this server may not call.";
+    ProxyTooManyRedirects = "proxy_too_many_redirects", 502, "The API redirected more often than this server follows.";
     ServerError = "server_error", 400, "The connection could not be loaded.";
     SharedCredentialsProviderNotFound = "shared_credentials_provider_not_found", 404, "This server has no OAuth client of its own for that provider; create the integration with yours.";
     TooManyRequest = "too_many_request", 429, "The environment calls more often than this server allows; wait for as many seconds as Retry-After says.";
@@ -77,6 +78,7 @@ error_codes! {
     UnknownProviderConfig = "unknown_provider_config", 404, "The environment has no integration with this key.";
     UnknownProviderTemplate = "unknown_provider_template", 404, "There is no provider of this name.";
     UpstreamAddressDenied = "upstream_address_denied", 400, "This server's address policy does not allow calls to that address.";
+    UpstreamSaturated = "upstream_saturated", 503, "This server already makes as many calls to the provider at once as it may.";
     UpstreamTimeout = "upstream_timeout", 504, "The provider's API did not answer in time.";
     UpstreamUnreachable = "upstream_unreachable", 502, "The provider's API could not be reached.";
 }

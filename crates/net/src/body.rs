@@ -1,12 +1,16 @@
 //! Request bodies.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, TryStreamExt};
 use http_body_util::{BodyExt, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
 
 /// What a failing body says.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -18,7 +22,7 @@ pub struct Body(Kind);
 enum Kind {
     Empty,
     Full(Bytes),
-    Stream(UnsyncBoxBody<Bytes, BodyError>),
+    Stream(UnsyncBoxBody<Bytes, BodyError>, Progress),
 }
 
 impl Body {
@@ -46,7 +50,7 @@ impl Body {
         E: Into<BodyError> + 'static,
     {
         let frames = stream.map_ok(Frame::data).map_err(Into::into);
-        Self(Kind::Stream(BodyExt::boxed_unsync(StreamBody::new(frames))))
+        Self::streamed(BodyExt::boxed_unsync(StreamBody::new(frames)))
     }
 
     /// Another implementation's body, sent as it comes.
@@ -55,7 +59,19 @@ impl Body {
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
-        Self(Kind::Stream(body.map_err(Into::into).boxed_unsync()))
+        Self::streamed(body.map_err(Into::into).boxed_unsync())
+    }
+
+    fn streamed(body: UnsyncBoxBody<Bytes, BodyError>) -> Self {
+        Self(Kind::Stream(body, Progress::begin()))
+    }
+
+    /// Tells when the last piece was taken, of a body that is sent as it comes.
+    pub(crate) fn progress(&self) -> Option<Progress> {
+        match &self.0 {
+            Kind::Stream(_, progress) => Some(progress.clone()),
+            Kind::Empty | Kind::Full(_) => None,
+        }
     }
 
     /// The bytes, when the body can be sent again.
@@ -63,8 +79,34 @@ impl Body {
         match &self.0 {
             Kind::Empty => Some(Bytes::new()),
             Kind::Full(bytes) => Some(bytes.clone()),
-            Kind::Stream(_) => None,
+            Kind::Stream(..) => None,
         }
+    }
+}
+
+/// When a streamed body was last asked for more and had it.
+#[derive(Clone)]
+pub(crate) struct Progress {
+    begun: Instant,
+    /// Milliseconds since then.
+    last: Arc<AtomicU64>,
+}
+
+impl Progress {
+    fn begin() -> Self {
+        Self {
+            begun: Instant::now(),
+            last: Arc::default(),
+        }
+    }
+
+    pub(crate) fn made(&self) {
+        let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(since, Ordering::Relaxed);
+    }
+
+    pub(crate) fn last(&self) -> Instant {
+        self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
     }
 }
 
@@ -86,7 +128,7 @@ impl std::fmt::Debug for Body {
         match &self.0 {
             Kind::Empty => f.write_str("Body::empty"),
             Kind::Full(bytes) => write!(f, "Body::full({} bytes)", bytes.len()),
-            Kind::Stream(_) => f.write_str("Body::stream"),
+            Kind::Stream(..) => f.write_str("Body::stream"),
         }
     }
 }
@@ -106,7 +148,13 @@ impl HttpBody for Body {
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
-            Kind::Stream(body) => Pin::new(body).poll_frame(cx),
+            Kind::Stream(body, progress) => {
+                let frame = Pin::new(body).poll_frame(cx);
+                if frame.is_ready() {
+                    progress.made();
+                }
+                frame
+            }
         }
     }
 
@@ -114,7 +162,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => true,
             Kind::Full(_) => false,
-            Kind::Stream(body) => body.is_end_stream(),
+            Kind::Stream(body, _) => body.is_end_stream(),
         }
     }
 
@@ -122,7 +170,7 @@ impl HttpBody for Body {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Stream(body) => body.size_hint(),
+            Kind::Stream(body, _) => body.size_hint(),
         }
     }
 }

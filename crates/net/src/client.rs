@@ -15,12 +15,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::time::Instant;
 
-use crate::body::Body;
+use crate::body::{Body, Progress};
 use crate::connect::{Connector, Usage};
 use crate::error::{Error, find, host, is_broken};
+use crate::lookup::SystemLookup;
 use crate::policy::AddressPolicy;
 use crate::request::{Draft, authority, normalise};
-use crate::resolve::{CheckedResolver, Lookup, SystemLookup};
+use crate::resolve::{CheckedResolver, Lookup};
 
 /// How often a request is sent again because it met connections that the
 /// server was just closing.
@@ -55,7 +56,7 @@ impl Default for Settings {
             pool_idle_timeout: Duration::from_secs(30),
             user_agent: None,
             extra_root_certificates: Vec::new(),
-            lookup: Arc::new(SystemLookup),
+            lookup: Arc::new(SystemLookup::default()),
         }
     }
 }
@@ -64,6 +65,7 @@ impl Default for Settings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// From the call to the head of the (last) response, connecting included.
+    /// While a streamed body is sent, from the last piece of it that was taken.
     pub response_head: Duration,
 }
 
@@ -139,10 +141,11 @@ impl Client {
         let authority = authority(request.uri())?;
         normalise(&mut request, self.inner.user_agent.as_ref())?;
         let draft = Draft::of(&request);
+        let progress = request.body().progress();
         let exchange = self.exchange(request, draft.as_ref(), &authority);
-        match tokio::time::timeout(deadlines.response_head, exchange).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::TimeoutHead {
+        match within(deadlines.response_head, progress, exchange).await {
+            Some(result) => result,
+            None => Err(Error::TimeoutHead {
                 host: host(&authority),
                 after: deadlines.response_head,
             }),
@@ -215,6 +218,13 @@ impl Client {
         let mut replays = 0;
         loop {
             let error = match self.inner.http.request(request).await {
+                Ok(response) if response.status().is_informational() => {
+                    // Nothing was asked for that could be switched to.
+                    return Err(Error::Protocol {
+                        host: host(authority),
+                        reason: format!("unexpected status {}", response.status().as_u16()),
+                    });
+                }
                 Ok(mut response) => {
                     if let Some(usage) = response.extensions_mut().remove::<Usage>() {
                         usage.answered();
@@ -232,6 +242,27 @@ impl Client {
                 _ => return Err(Error::from_client(&error, authority)),
             }
         }
+    }
+}
+
+/// What comes of `work`, unless it takes longer than `limit` since the start,
+/// and since the last progress.
+async fn within<T>(
+    limit: Duration,
+    progress: Option<Progress>,
+    work: impl Future<Output = T>,
+) -> Option<T> {
+    let mut work = std::pin::pin!(work);
+    let mut deadline = Instant::now() + limit;
+    loop {
+        if let Ok(done) = tokio::time::timeout_at(deadline, work.as_mut()).await {
+            return Some(done);
+        }
+        let extended = progress.as_ref()?.last() + limit;
+        if extended <= deadline {
+            return None;
+        }
+        deadline = extended;
     }
 }
 
@@ -292,5 +323,42 @@ fn setting(setting: &'static str, reason: impl ToString) -> Error {
     Error::Settings {
         setting,
         reason: reason.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(60);
+
+    /// A body of `pieces`, one every 50 seconds, and an answer after `then`.
+    async fn uploaded(pieces: u32, then: Duration) -> Option<&'static str> {
+        let body = Body::stream(futures_util::stream::pending::<Result<Bytes, Error>>());
+        let progress = body.progress().unwrap();
+        let work = async {
+            for _ in 0..pieces {
+                tokio::time::sleep(Duration::from_secs(50)).await;
+                progress.made();
+            }
+            tokio::time::sleep(then).await;
+            "answer"
+        };
+        within(LIMIT, Some(progress.clone()), work).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_that_goes_on_is_not_given_up() {
+        let soon = Duration::from_secs(59);
+        assert_eq!(uploaded(100, soon).await, Some("answer"));
+        let begun = Instant::now();
+        assert_eq!(uploaded(2, Duration::from_secs(3_600)).await, None);
+        assert_eq!(
+            begun.elapsed().as_secs(),
+            160,
+            "the limit after the last piece"
+        );
+        let silent = tokio::time::sleep(Duration::from_secs(61));
+        assert_eq!(within(LIMIT, None, silent).await, None);
     }
 }

@@ -8,6 +8,7 @@ mod body;
 mod client;
 mod connect;
 mod error;
+mod lookup;
 mod policy;
 mod redirect;
 mod request;
@@ -18,9 +19,11 @@ pub mod redact;
 pub use self::body::{Body, BodyError};
 pub use self::client::{Client, Deadlines, Limits, Settings};
 pub use self::error::{Error, RedirectDenial};
+pub use self::lookup::SystemLookup;
 pub use self::policy::{AddressPolicy, Blocked, PolicyError, Range};
 pub use self::redirect::{Followed, Redirects};
-pub use self::resolve::{Lookup, LookupFuture, SystemLookup};
+pub use self::resolve::{Lookup, LookupFuture};
 
-/// The body of a streamed response, as [`Client::send`] gives it.
-pub use hyper::body::Incoming;
+/// What every body is, and the body of a streamed response, as [`Client::send`]
+/// gives it.
+pub use hyper::body::{Body as HttpBody, Incoming};

@@ -177,6 +177,9 @@ impl AddressPolicy {
         if self.denied.host(name) {
             return Err(Blocked::DeniedHost);
         }
+        if rules::is_metadata(name) && !self.allowed.host(name) {
+            return Err(Blocked::Range(Range::Metadata));
+        }
         // RFC 6761, 6.3: these names are loopback whatever a resolver says.
         let local = name == "localhost" || name.ends_with(".localhost");
         if !local || self.allowed.host(name) {

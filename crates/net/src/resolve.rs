@@ -23,20 +23,6 @@ pub trait Lookup: Send + Sync + 'static {
     fn addresses(&self, host: &str) -> LookupFuture;
 }
 
-/// The operating system's resolver (`getaddrinfo`), with its hosts file and caches.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SystemLookup;
-
-impl Lookup for SystemLookup {
-    fn addresses(&self, host: &str) -> LookupFuture {
-        let host = host.to_owned();
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((host, 0)).await?;
-            Ok(addresses.map(|address| address.ip()).collect())
-        })
-    }
-}
-
 /// Resolves a name and drops the addresses that the policy blocks. The caller
 /// connects to what is returned, without asking again.
 #[derive(Clone)]

@@ -1,7 +1,8 @@
 //! What of an API's answer is for the caller.
 
 use http::header::{
-    CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::{HeaderMap, HeaderName};
 
@@ -19,8 +20,12 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 
 /// Takes out the headers that end here: those of the connection, by name or
 /// because `Connection` lists them, and `Access-Control-*`, which speak about
-/// the API's origin, while the browser sees ours.
-pub fn end_to_end(headers: &mut HeaderMap) {
+/// the API's origin, while the browser sees ours. Where the body's end is
+/// marked by chunks, a length beside them is not to be believed (RFC 9112, 6.3).
+pub(crate) fn end_to_end(headers: &mut HeaderMap) {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        headers.remove(CONTENT_LENGTH);
+    }
     let ends_here: Vec<HeaderName> = headers
         .keys()
         .filter(|name| is_hop_by_hop(name) || name.as_str().starts_with("access-control-"))
@@ -44,7 +49,7 @@ fn listed(headers: &HeaderMap) -> impl Iterator<Item = HeaderName> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| name.trim().parse().ok())
-        .filter(|name: &HeaderName| *name != http::header::CONTENT_LENGTH)
+        .filter(|name: &HeaderName| *name != CONTENT_LENGTH)
 }
 
 #[cfg(test)]
@@ -64,7 +69,6 @@ mod tests {
             ("proxy-connection", "close"),
             ("te", "trailers"),
             ("trailer", "x-checksum"),
-            ("transfer-encoding", "chunked"),
             ("upgrade", "h2c"),
             ("x-internal", "1"),
             ("x-other", "1"),
@@ -91,5 +95,9 @@ mod tests {
                 "set-cookie"
             ]
         );
+        headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        end_to_end(&mut headers);
+        assert_eq!(headers.get(TRANSFER_ENCODING), None);
+        assert_eq!(headers.get(CONTENT_LENGTH), None);
     }
 }

@@ -11,23 +11,34 @@ use linkspan_net as net;
 use linkspan_shared::Core;
 use linkspan_shared::connections::Live;
 use linkspan_shared::connections::live::{self, Freshness, LiveKey};
-use linkspan_shared::logs::{Kind, Level, Operation};
+use linkspan_shared::logs::Level;
 use linkspan_shared::tenancy::EnvironmentId;
 
+use crate::answer::end_to_end;
+use crate::body::{AnswerBody, Source};
+use crate::decompress::decompress;
 use crate::error::Error;
+use crate::gate::{Gates, Limits, Pass};
 use crate::instructions::Instructions;
+use crate::record::Record;
 use crate::retry::{Outcome, Retries};
 use crate::send;
+use crate::told::told;
 use crate::unauthorised::Renewals;
 
 /// How the proxy behaves.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How long an API may take to begin its answer, connecting included. An
-    /// answer that has begun may take as long as it wants.
+    /// How long an API may take to begin its answer, connecting included; for a
+    /// streamed request, since the last piece of it that the API took.
     pub timeout: Duration,
+    /// How long an answer that has begun may send nothing. It may take as long
+    /// as it wants otherwise.
+    pub idle_timeout: Duration,
     /// Bodies up to this size, in bytes, should come as [`Body::Held`].
     pub held_body_limit: usize,
+    /// How many calls to one provider are made at once.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -38,12 +49,23 @@ impl Settings {
     }
 }
 
-/// Makes calls. Clones share everything and cost a few reference counts.
+/// Makes calls. Clones share everything and cost one reference count.
 #[derive(Clone)]
 pub struct Proxy {
-    core: Core,
-    settings: Arc<Settings>,
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) core: Core,
+    settings: Settings,
     renewals: Renewals,
+    gates: Gates,
+}
+
+/// What came of one try, and the place that it takes up.
+struct Sent {
+    answer: Result<Response<Source>, net::Error>,
+    pass: Pass,
 }
 
 /// One call.
@@ -78,47 +100,53 @@ impl Proxy {
     /// A proxy for the connections of a core.
     #[must_use]
     pub fn new(core: Core, settings: Settings) -> Self {
+        let gates = Gates::new(&core.catalogue, settings.limits);
         Self {
-            core,
-            settings: Arc::new(settings),
-            renewals: Renewals::new(),
+            inner: Arc::new(Inner {
+                core,
+                settings,
+                renewals: Renewals::new(),
+                gates,
+            }),
         }
     }
 
     /// How it behaves.
     #[must_use]
     pub fn settings(&self) -> &Settings {
-        &self.settings
+        &self.inner.settings
     }
 
-    /// Makes one call, logs it, and returns when the head of the API's answer
-    /// is there. Whatever the API answers is `Ok`, with all of its headers;
-    /// its body streams. Dropping the answer or the future ends the call.
+    /// Makes one call, and returns when the head of the API's answer is there.
+    /// Whatever the API answers is `Ok`, with those of its headers that are for
+    /// the caller; its body streams. Dropping the body or the future ends the
+    /// call at the API, too. The call is logged when it has ended.
     ///
     /// # Errors
     /// When the API was not asked or gave no answer.
-    pub async fn call(&self, call: Call<'_>, body: Body) -> Result<Response<net::Incoming>, Error> {
-        let mut operation = Operation::begin(call.environment, Kind::Proxy, "call");
-        operation.integration = Some(call.instructions.provider_config_key.clone());
-        operation.connection_id = Some(call.instructions.connection_id.clone());
-        let result = self.run(&call, body, &mut operation).await;
-        match &result {
-            Ok(answer) if is_failure(answer.status()) => {
-                operation.fail(None, format!("the API answered {}", answer.status()));
+    pub async fn call(&self, call: Call<'_>, body: Body) -> Result<Response<AnswerBody>, Error> {
+        let mut record = Record::begin(Arc::clone(&self.inner), &call);
+        match self.inner.run(&call, body, &mut record).await {
+            Ok((answer, pass)) => {
+                record.answered(answer.status());
+                let idle = self.inner.settings.idle_timeout;
+                Ok(answer.map(|source| AnswerBody::new(source, idle, record, pass)))
             }
-            Ok(_) => {}
-            Err(error) => operation.fail(Some(error.code().as_str()), error.to_string()),
+            Err(error) => {
+                record.failed(&error);
+                Err(error)
+            }
         }
-        self.core.logs.write(operation);
-        result
     }
+}
 
+impl Inner {
     async fn run(
         &self,
         call: &Call<'_>,
         body: Body,
-        operation: &mut Operation,
-    ) -> Result<Response<net::Incoming>, Error> {
+        record: &mut Record,
+    ) -> Result<(Response<Source>, Pass), Error> {
         let instructions = call.instructions;
         let key = LiveKey::new(
             call.environment,
@@ -126,14 +154,21 @@ impl Proxy {
             &instructions.connection_id,
         );
         let live = live::get(&self.core, key.clone(), Freshness::Cached).await?;
-        operation.provider = Some(live.integration.provider.clone());
-        match body {
-            Body::Held(body) => self.held(call, &key, live, body, operation).await,
+        record.provider(&live.integration.provider);
+        let wants_plain = send::wants_plain(call, &live);
+        let Sent { answer, pass } = match body {
+            Body::Held(body) => self.held(call, &key, live, body, record).await?,
             Body::Streamed { body, length } => {
-                self.streamed(call, &key, &live, (body, length), operation)
-                    .await
+                self.streamed(call, &key, &live, (body, length), record)
+                    .await?
             }
+        };
+        let (mut head, mut body) = answer?.into_parts();
+        end_to_end(&mut head.headers);
+        if wants_plain {
+            body = decompress(&mut head.headers, body);
         }
+        Ok((Response::from_parts(head, body), pass))
     }
 
     /// As many tries as it takes and the caller allows, and one more if the
@@ -144,36 +179,29 @@ impl Proxy {
         key: &LiveKey,
         mut live: Arc<Live>,
         body: Bytes,
-        operation: &mut Operation,
-    ) -> Result<Response<net::Incoming>, Error> {
+        record: &mut Record,
+    ) -> Result<Sent, Error> {
         let mut retries = Retries::new(&call.instructions.options);
         let mut is_renewed = false;
         loop {
-            let sent = self.send(call, &live, body.clone(), operation).await?;
-            if is_about_ours(call, &sent) {
+            let mut sent = self.send(call, &live, body.clone(), record).await?;
+            if is_about_ours(call, &sent.answer) {
                 if is_renewed {
                     self.renewals.remember(&live).await;
-                } else if let Some(new) =
-                    self.renewals.renew(&self.core, key, &live, operation).await
+                } else if let Some(new) = self.renewals.renew(&self.core, key, &live, record).await
                 {
                     is_renewed = true;
                     live = new;
                     continue;
                 }
             }
-            let rules = live
-                .template
-                .proxy
-                .as_ref()
-                .and_then(|proxy| proxy.retry.as_ref());
-            let Some(wait) = retries.next(outcome(&sent), rules, Utc::now()) else {
-                return Ok(sent?);
+            let Some(wait) = wait(&mut retries, &mut sent.answer, &live).await else {
+                return Ok(sent);
             };
+            // Whoever waits leaves the place to others.
             drop(sent);
-            operation.say(
-                Level::Warn,
-                format!("trying again in {} ms", wait.as_millis()),
-            );
+            let text = format!("trying again in {} ms", wait.as_millis());
+            record.say(Level::Warn, text);
             tokio::time::sleep(wait).await;
             live = live::get(&self.core, key.clone(), Freshness::Cached).await?;
         }
@@ -186,25 +214,18 @@ impl Proxy {
         call: &Call<'_>,
         key: &LiveKey,
         live: &Live,
-        (body, length): (net::Body, Option<u64>),
-        operation: &mut Operation,
-    ) -> Result<Response<net::Incoming>, Error> {
+        body: (net::Body, Option<u64>),
+        record: &mut Record,
+    ) -> Result<Sent, Error> {
         let target = send::target(call, live)?.with_body(&call.instructions.body_headers);
+        let pass = self.gates.enter(&live.template.slug).await?;
         let client = &self.core.http;
-        let sent = send::streamed(
-            client,
-            &self.settings,
-            call,
-            target,
-            body,
-            length,
-            operation,
-        )
-        .await;
-        if is_about_ours(call, &sent) {
-            self.renewals.renew(&self.core, key, live, operation).await;
+        let answer = send::streamed(client, &self.settings, call, target, body, record).await;
+        let answer = answer.map(|answer| answer.map(Source::Direct));
+        if is_about_ours(call, &answer) {
+            self.renewals.renew(&self.core, key, live, record).await;
         }
-        Ok(sent?)
+        Ok(Sent { answer, pass })
     }
 
     async fn send(
@@ -212,20 +233,39 @@ impl Proxy {
         call: &Call<'_>,
         live: &Live,
         body: Bytes,
-        operation: &mut Operation,
-    ) -> Result<Result<Response<net::Incoming>, net::Error>, Error> {
+        record: &mut Record,
+    ) -> Result<Sent, Error> {
         let mut target = send::target(call, live)?;
         if !body.is_empty() {
             target = target.with_body(&call.instructions.body_headers);
         }
+        let pass = self.gates.enter(&live.template.slug).await?;
         let client = &self.core.http;
-        Ok(send::held(client, &self.settings, call, live, target, body, operation).await)
+        let answer = send::held(client, &self.settings, call, live, target, body, record).await;
+        let answer = answer.map(|answer| answer.map(Source::Direct));
+        Ok(Sent { answer, pass })
     }
+}
+
+/// How long to wait before the next try; nothing if there is to be none.
+async fn wait(
+    retries: &mut Retries<'_>,
+    answer: &mut Result<Response<Source>, net::Error>,
+    live: &Live,
+) -> Option<Duration> {
+    let proxy = live.template.proxy.as_ref();
+    let rules = proxy.and_then(|proxy| proxy.retry.as_ref());
+    let rule = retries.in_body(outcome(answer), rules, Utc::now());
+    let told = match (rule, answer.as_mut()) {
+        (Some(rule), Ok(answer)) => told(answer, rule).await,
+        _ => None,
+    };
+    retries.next(outcome(answer), rules, told.as_deref(), Utc::now())
 }
 
 /// Whether the API refuses the connection's credentials: not the caller's own,
 /// and not their absence at the end of a redirect.
-fn is_about_ours(call: &Call<'_>, sent: &Result<Response<net::Incoming>, net::Error>) -> bool {
+fn is_about_ours(call: &Call<'_>, sent: &Result<Response<Source>, net::Error>) -> bool {
     sent.as_ref().is_ok_and(|answer| {
         answer.status() == StatusCode::UNAUTHORIZED
             && answer.extensions().get::<net::Followed>().is_none()
@@ -233,11 +273,7 @@ fn is_about_ours(call: &Call<'_>, sent: &Result<Response<net::Incoming>, net::Er
     })
 }
 
-fn is_failure(status: StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
-}
-
-fn outcome(sent: &Result<Response<net::Incoming>, net::Error>) -> Outcome<'_> {
+fn outcome(sent: &Result<Response<Source>, net::Error>) -> Outcome<'_> {
     match sent {
         Ok(answer) => Outcome::Answer(answer.status(), answer.headers()),
         Err(error) => Outcome::Failure(error),
@@ -247,7 +283,7 @@ fn outcome(sent: &Result<Response<net::Incoming>, net::Error>) -> Outcome<'_> {
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Proxy")
-            .field("settings", &self.settings)
+            .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
     }
 }

@@ -18,6 +18,17 @@ pub enum Error {
     /// The API gave no answer, or may not be called.
     #[error(transparent)]
     Net(#[from] net::Error),
+    /// As many calls to the provider are under way, and as many wait, as this
+    /// server makes at once.
+    #[error(
+        "this server already makes {calls} calls to the provider {provider:?} at once; try again"
+    )]
+    Saturated {
+        /// The provider's slug.
+        provider: String,
+        /// Calls under way.
+        calls: usize,
+    },
 }
 
 impl Error {
@@ -33,6 +44,7 @@ impl Error {
             Self::Connection(error) => error.code(),
             Self::Prepare(error) => error.code(),
             Self::Net(error) => of_net(error),
+            Self::Saturated { .. } => ErrorCode::UpstreamSaturated,
         }
     }
 }
@@ -41,6 +53,7 @@ fn of_net(error: &net::Error) -> ErrorCode {
     match error {
         net::Error::Blocked { .. } => ErrorCode::UpstreamAddressDenied,
         net::Error::RedirectDenied { .. } => ErrorCode::ProxyRedirectToDeniedHost,
+        net::Error::TooManyRedirects { .. } => ErrorCode::ProxyTooManyRedirects,
         net::Error::InvalidUrl { .. } => ErrorCode::InvalidUriParams,
         net::Error::InvalidRequest { .. } => ErrorCode::InvalidHeaders,
         net::Error::RequestBody { .. } => ErrorCode::InvalidBody,

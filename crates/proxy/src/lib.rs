@@ -2,19 +2,25 @@
 //! (CONTRACT 2.7).
 //!
 //! [`Instructions`] reads what a caller says in headers, [`Proxy::call`] makes
-//! the call, [`end_to_end`] keeps of the answer what is meant for the caller.
+//! the call, and [`AnswerBody`] carries the answer.
 
 mod answer;
+mod body;
 mod call;
+mod decompress;
 mod error;
+mod gate;
 mod instructions;
 mod options;
+mod record;
 mod retry;
 mod send;
+mod told;
 mod unauthorised;
 
-pub use answer::end_to_end;
+pub use body::{AnswerBody, Broken};
 pub use call::{Body, Call, Proxy, Settings};
 pub use error::Error;
+pub use gate::Limits;
 pub use instructions::Instructions;
 pub use options::Options;

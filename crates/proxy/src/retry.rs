@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use http::header::RETRY_AFTER;
 use http::{HeaderMap, HeaderName, StatusCode};
 use linkspan_net as net;
-use linkspan_providers::Retry;
+use linkspan_providers::{Retry, RetryInBody, RetryStrategy};
 
 use crate::options::Options;
 
@@ -49,19 +49,39 @@ impl<'a> Retries<'a> {
         }
     }
 
+    /// The rule by which the answer's body may say how long to wait, where there
+    /// will be a try and nothing else says it.
+    pub(crate) fn in_body<'r>(
+        &self,
+        outcome: Outcome<'_>,
+        rules: Option<&'r Retry>,
+        now: DateTime<Utc>,
+    ) -> Option<&'r RetryInBody> {
+        let rule = rules?.in_body.as_ref()?;
+        let Outcome::Answer(_, headers) = outcome else {
+            return None;
+        };
+        let is_open = self.is_next(outcome, rules) && asked(headers, rules, now).is_none();
+        is_open.then_some(rule)
+    }
+
     /// How long to wait before the next try, and counts that try; nothing if
-    /// this outcome is the caller's. `rules` are the template's.
+    /// this outcome is the caller's. `rules` are the template's, and `told` is
+    /// what the body says by them.
     pub(crate) fn next(
         &mut self,
         outcome: Outcome<'_>,
         rules: Option<&Retry>,
+        told: Option<&str>,
         now: DateTime<Utc>,
     ) -> Option<Duration> {
-        if self.made >= self.options.retries || !self.is_retryable(outcome, rules) {
+        if !self.is_next(outcome, rules) {
             return None;
         }
         let asked = match outcome {
-            Outcome::Answer(_, headers) => asked(headers, rules, now),
+            Outcome::Answer(_, headers) => {
+                asked(headers, rules, now).or_else(|| by_body(rules, told?, now))
+            }
             Outcome::Failure(_) => None,
         };
         let wait = asked.unwrap_or_else(|| backoff(self.made));
@@ -71,6 +91,10 @@ impl<'a> Retries<'a> {
         self.made += 1;
         self.waited += wait;
         Some(wait)
+    }
+
+    fn is_next(&self, outcome: Outcome<'_>, rules: Option<&Retry>) -> bool {
+        self.made < self.options.retries && self.is_retryable(outcome, rules)
     }
 
     fn is_retryable(&self, outcome: Outcome<'_>, rules: Option<&Retry>) -> bool {
@@ -137,6 +161,14 @@ fn asked(headers: &HeaderMap, rules: Option<&Retry>, now: DateTime<Utc>) -> Opti
         let text = text(standard.as_str())?;
         seconds(text).or_else(|| until(text, now))
     })
+}
+
+/// What the template's expression has found in the body.
+fn by_body(rules: Option<&Retry>, told: &str, now: DateTime<Utc>) -> Option<Duration> {
+    match rules?.in_body.as_ref()?.strategy {
+        RetryStrategy::At => until(told, now),
+        RetryStrategy::After => seconds(told),
+    }
 }
 
 fn seconds(text: &str) -> Option<Duration> {
@@ -220,7 +252,7 @@ mod tests {
         };
         let status = StatusCode::from_u16(status).unwrap();
         Retries::new(&options)
-            .next(Outcome::Answer(status, sent), rules, now())
+            .next(Outcome::Answer(status, sent), rules, None, now())
             .is_some()
     }
 
@@ -278,6 +310,7 @@ mod tests {
                 .next(
                     Outcome::Answer(StatusCode::TOO_MANY_REQUESTS, &headers(pairs)),
                     rules,
+                    None,
                     now(),
                 )
                 .map(|wait| wait.as_millis())
@@ -332,6 +365,46 @@ mod tests {
     }
 
     #[test]
+    fn the_body_is_asked_last_and_only_for_a_try() {
+        let options = Options {
+            retries: 1,
+            ..Options::default()
+        };
+        let (none, header) = (headers(&[]), headers(&[("retry-after", "7")]));
+        let rules = |strategy| Retry {
+            in_body: Some(RetryInBody {
+                path: "error".to_owned(),
+                value: "/(.+)/".to_owned(),
+                strategy,
+            }),
+            ..Retry::default()
+        };
+        let at = rules(RetryStrategy::At);
+        let asks = |status, headers| {
+            let outcome = Outcome::Answer(status, headers);
+            Retries::new(&options)
+                .in_body(outcome, Some(&at), now())
+                .is_some()
+        };
+        assert!(asks(StatusCode::TOO_MANY_REQUESTS, &none));
+        assert!(!asks(StatusCode::TOO_MANY_REQUESTS, &header));
+        assert!(!asks(StatusCode::NOT_FOUND, &none));
+
+        for (strategy, told, sent, expected) in [
+            (RetryStrategy::At, Some("2023-11-14T22:13:25Z"), &none, 5),
+            (RetryStrategy::At, Some("1700000009"), &none, 9),
+            (RetryStrategy::After, Some("2"), &none, 2),
+            (RetryStrategy::After, Some("2"), &header, 7),
+            (RetryStrategy::After, Some("soon"), &none, 3),
+            (RetryStrategy::After, None, &none, 3),
+        ] {
+            let outcome = Outcome::Answer(StatusCode::TOO_MANY_REQUESTS, sent);
+            let wait = Retries::new(&options).next(outcome, Some(&rules(strategy)), told, now());
+            assert_eq!(wait, Some(Duration::from_secs(expected)), "{told:?}");
+        }
+    }
+
+    #[test]
     fn waits_double_and_end_with_the_retries_or_the_time() {
         let run = |retries| {
             let options = Options {
@@ -343,7 +416,7 @@ mod tests {
             let next = || {
                 let outcome = Outcome::Answer(StatusCode::BAD_GATEWAY, &none);
                 retries
-                    .next(outcome, None, now())
+                    .next(outcome, None, None, now())
                     .map(|wait| wait.as_secs())
             };
             std::iter::from_fn(next).collect::<Vec<_>>()
@@ -362,7 +435,7 @@ mod tests {
         };
         let is_retried = |error: &net::Error| {
             Retries::new(&options)
-                .next(Outcome::Failure(error), None, now())
+                .next(Outcome::Failure(error), None, None, now())
                 .is_some()
         };
         let connect = |kind| net::Error::Connect { host: host(), kind };

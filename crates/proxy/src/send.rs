@@ -7,11 +7,12 @@ use linkspan_auth::{Client, request};
 use linkspan_net as net;
 use linkspan_providers::Config;
 use linkspan_shared::connections::Live;
-use linkspan_shared::logs::{Level, Operation};
+use linkspan_shared::logs::Level;
 use url::Url;
 
 use crate::call::{Call, Settings};
 use crate::error::Error;
+use crate::record::Record;
 
 /// Redirects followed by one try.
 const MOST_REDIRECTS: usize = 5;
@@ -44,12 +45,7 @@ pub(crate) fn target(call: &Call<'_>, live: &Live) -> Result<Target, Error> {
         reason: "it cannot be written as a request target",
     })?;
     let mut headers = prepared.headers;
-    let decompress = live
-        .template
-        .proxy
-        .as_ref()
-        .is_some_and(|proxy| proxy.decompress);
-    if instructions.options.decompress || decompress {
+    if wants_plain(call, live) {
         let identity = HeaderValue::from_static("identity");
         headers.entry(ACCEPT_ENCODING).or_insert(identity);
     }
@@ -58,6 +54,15 @@ pub(crate) fn target(call: &Call<'_>, live: &Live) -> Result<Target, Error> {
         uri,
         headers,
     })
+}
+
+/// Whether the answer is to arrive uncompressed, for the caller or the template.
+pub(crate) fn wants_plain(call: &Call<'_>, live: &Live) -> bool {
+    let by_template = || {
+        let proxy = live.template.proxy.as_ref();
+        proxy.is_some_and(|proxy| proxy.decompress)
+    };
+    call.instructions.options.decompress || by_template()
 }
 
 /// The OAuth client, for the templates whose headers or query send its id.
@@ -100,7 +105,7 @@ pub(crate) async fn held(
     live: &Live,
     mut target: Target,
     body: Bytes,
-    operation: &mut Operation,
+    record: &mut Record,
 ) -> Result<Response<net::Incoming>, net::Error> {
     let headers = std::mem::take(&mut target.headers);
     let redirects = redirects(call, live, &headers);
@@ -108,7 +113,7 @@ pub(crate) async fn held(
     let sent = client
         .send_following(request, &redirects, settings.deadlines())
         .await;
-    note(operation, call, &target.url, &sent);
+    note(record, call, &target.url, &sent);
     sent
 }
 
@@ -119,9 +124,8 @@ pub(crate) async fn streamed(
     settings: &Settings,
     call: &Call<'_>,
     mut target: Target,
-    body: net::Body,
-    length: Option<u64>,
-    operation: &mut Operation,
+    (body, length): (net::Body, Option<u64>),
+    record: &mut Record,
 ) -> Result<Response<net::Incoming>, net::Error> {
     let mut headers = std::mem::take(&mut target.headers);
     if let Some(length) = length {
@@ -129,7 +133,7 @@ pub(crate) async fn streamed(
     }
     let request = target.request(call, headers, body);
     let sent = client.send(request, settings.deadlines()).await;
-    note(operation, call, &target.url, &sent);
+    note(record, call, &target.url, &sent);
     sent
 }
 
@@ -164,7 +168,7 @@ fn is_harmless(name: &HeaderName) -> bool {
 }
 
 fn note(
-    operation: &mut Operation,
+    record: &mut Record,
     call: &Call<'_>,
     url: &Url,
     sent: &Result<Response<net::Incoming>, net::Error>,
@@ -174,15 +178,15 @@ fn note(
     match sent {
         Ok(answer) => {
             let status = answer.status();
-            operation.http_status = i16::try_from(status.as_u16()).ok();
+            record.status(status);
             let mut text = format!("{method} {url} answered {}", status.as_u16());
             if let Some(followed) = answer.extensions().get::<net::Followed>() {
                 text.push_str(", redirected to ");
                 text.push_str(&net::redact::url(&followed.url));
             }
-            operation.say(Level::Info, text);
+            record.say(Level::Info, text);
         }
-        Err(error) => operation.say(Level::Warn, format!("{method} {url}: {error}")),
+        Err(error) => record.say(Level::Warn, format!("{method} {url}: {error}")),
     }
 }
 

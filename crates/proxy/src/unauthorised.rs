@@ -6,9 +6,11 @@ use std::time::Duration;
 use linkspan_shared::Core;
 use linkspan_shared::connections::Live;
 use linkspan_shared::connections::live::{self, Freshness, LiveKey};
-use linkspan_shared::logs::{Level, Operation};
+use linkspan_shared::logs::Level;
 use linkspan_shared::tenancy::EnvironmentId;
 use moka::future::Cache;
+
+use crate::record::Record;
 
 /// How long new credentials that were refused are taken as they are.
 const REMEMBERED: Duration = Duration::from_secs(300);
@@ -43,7 +45,7 @@ impl Renewals {
         core: &Core,
         key: &LiveKey,
         refused: &Live,
-        operation: &mut Operation,
+        record: &mut Record,
     ) -> Option<Arc<Live>> {
         if !refused.connection.credentials.can_refresh() {
             return None;
@@ -56,7 +58,7 @@ impl Renewals {
             Ok(live) if live.connection.credentials_version != version => Some(live),
             Ok(_) => None,
             Err(error) => {
-                operation.say(
+                record.say(
                     Level::Warn,
                     format!("no new credentials after a 401: {error}"),
                 );

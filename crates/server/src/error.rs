@@ -2,6 +2,7 @@
 //! a 5xx is logged.
 
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use actix_web::{HttpResponse, ResponseError};
 use linkspan_api::error::ErrorDetail;
 use linkspan_api::{ErrorBody, ErrorCode, FieldError};
@@ -15,6 +16,7 @@ pub(crate) struct Failure {
     fields: Vec<FieldError>,
     payload: Option<serde_json::Value>,
     status: u16,
+    retry_after: Option<u32>,
 }
 
 impl Failure {
@@ -31,6 +33,7 @@ impl Failure {
             fields: Vec::new(),
             payload: None,
             status: code.status(),
+            retry_after: None,
         }
     }
 
@@ -52,6 +55,14 @@ impl Failure {
     /// codes differently on different routes.
     pub(crate) fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
+    }
+
+    /// The same failure with a `Retry-After` of so many seconds.
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self {
+            retry_after: Some(seconds),
+            ..self
+        }
     }
 
     pub(crate) fn code(&self) -> ErrorCode {
@@ -122,7 +133,11 @@ impl ResponseError for Failure {
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::build(self.status_code()).json(ErrorBody {
+        let mut answer = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after {
+            answer.insert_header((RETRY_AFTER, seconds.to_string()));
+        }
+        answer.json(ErrorBody {
             error: ErrorDetail {
                 code: self.code.as_str().to_owned(),
                 message: Some(self.message.clone()),

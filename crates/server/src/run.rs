@@ -71,7 +71,13 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
         core.clone(),
         linkspan_proxy::Settings {
             timeout: config.proxy.timeout,
+            idle_timeout: config.proxy.idle_timeout,
             held_body_limit: config.proxy.held_body_limit,
+            limits: linkspan_proxy::Limits {
+                calls: config.proxy.calls_per_provider,
+                waiting: config.proxy.waiting_per_provider,
+                wait: config.proxy.wait,
+            },
         },
     );
     let rate = RateLimit::new(rate::Settings {
@@ -97,6 +103,9 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
     // Otherwise an answer in two segments waits for a delayed acknowledgement:
     // 40 ms at the 99th percentile (docs/performance.md).
     .tcp_nodelay(true)
+    // A caller that hangs up is told from one that has only finished sending by
+    // nothing but this. Otherwise its call would go on to the API's last byte.
+    .h1_allow_half_closed(false)
     .disable_signals()
     .shutdown_timeout(30);
     if workers > 0 {

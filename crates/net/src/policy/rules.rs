@@ -15,6 +15,22 @@ pub(super) const OPEN_TO_NAMES: [Range; 4] = [
     Range::CarrierNat,
 ];
 
+/// Names that clouds give their instances for the metadata endpoint. They
+/// resolve to addresses that are blocked anyway, unless somebody's resolver has
+/// another view of them.
+const METADATA_NAMES: [&str; 6] = [
+    "instance-data",
+    "instance-data.ec2.internal",
+    "metadata",
+    "metadata.goog",
+    "metadata.google.internal",
+    "metadata.tencentyun.com",
+];
+
+pub(super) fn is_metadata(name: &str) -> bool {
+    METADATA_NAMES.contains(&name)
+}
+
 /// Lower case, without the trailing dot of an absolute name.
 pub(super) fn normal_name(name: &str) -> String {
     name.trim_end_matches('.').to_ascii_lowercase()

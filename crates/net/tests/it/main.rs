@@ -13,6 +13,7 @@ mod pool;
 mod redirects;
 mod server;
 mod tls;
+mod trick_table;
 mod tricks;
 
 use std::io;

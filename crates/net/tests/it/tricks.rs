@@ -1,156 +1,21 @@
-//! Ways to spell an address so that a filter does not recognise it. Each row
-//! is parsed, checked by the policy, and then really sent.
+//! Each trick of the table is parsed, checked by the policy, really sent, and
+//! put into a redirect.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use http::{Request, Uri};
-use linkspan_net::{AddressPolicy, Blocked, Body, Client, Error, Settings};
+use linkspan_net::{
+    AddressPolicy, Blocked, Body, Client, Error, Lookup, LookupFuture, RedirectDenial, Redirects,
+    Settings,
+};
 use tokio::net::TcpListener;
 use url::Url;
 
+use crate::server::{Reply, Server, ok, redirect};
+use crate::trick_table::Expected::{self, Allowed, Blocked as No, BlockedResolved, Invalid};
+use crate::trick_table::tricks;
 use crate::{Answers, SOON};
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Expected {
-    /// The policy refuses the host as it is spelled.
-    Blocked,
-    /// The host is a name; the policy refuses where it resolves to.
-    BlockedResolved,
-    /// It is not a URL, or one that the client does not take.
-    Invalid,
-    /// A public host.
-    Allowed,
-}
-
-use Expected::{Allowed, Blocked as No, BlockedResolved, Invalid};
-
-const TRICKS: &[(&str, Expected)] = &[
-    // Plain.
-    ("http://127.0.0.1/", No),
-    ("http://127.255.255.254/", No),
-    ("http://0.0.0.0/", No),
-    ("http://0.1.2.3/", No),
-    ("http://10.0.0.1/", No),
-    ("http://172.16.0.1/", No),
-    ("http://172.31.255.255/", No),
-    ("http://172.32.0.1/", Allowed),
-    ("http://192.168.1.1/", No),
-    ("http://100.64.0.1/", No),
-    ("http://100.127.255.255/", No),
-    ("http://100.128.0.1/", Allowed),
-    ("http://169.254.1.1/", No),
-    ("http://192.0.0.8/", No),
-    ("http://192.0.2.1/", No),
-    ("http://198.18.0.1/", No),
-    ("http://198.51.100.1/", No),
-    ("http://203.0.113.1/", No),
-    ("http://224.0.0.1/", No),
-    ("http://240.0.0.1/", No),
-    ("http://255.255.255.255/", No),
-    // Metadata endpoints.
-    ("http://169.254.169.254/latest/meta-data/", No),
-    ("http://169.254.170.2/v2/credentials", No),
-    ("http://168.63.129.16/machine", No),
-    ("http://100.100.100.200/", No),
-    ("http://192.0.0.192/", No),
-    ("http://[fd00:ec2::254]/latest/", No),
-    ("http://[fd20:ce::254]/", No),
-    // Decimal, octal, hexadecimal, short and mixed forms.
-    ("http://2130706433/", No),
-    ("http://017700000001/", No),
-    ("http://0x7f000001/", No),
-    ("http://0X7F.1/", No),
-    ("http://0177.0.0.1/", No),
-    ("http://0177.0.0.0x1/", No),
-    ("http://127.1/", No),
-    ("http://127.0.1/", No),
-    ("http://0/", No),
-    ("http://00000.0/", No),
-    ("http://0xa9fea9fe/", No),
-    ("http://2852039166/", No),
-    ("http://0251.0376.0251.0376/", No),
-    ("http://169.254.43518/", No),
-    ("http://127.0.0.1./", No),
-    ("http://0x08080808/", Allowed),
-    ("http://127.0.0.256/", Invalid),
-    ("http://4294967297/", Invalid),
-    ("http://1.2.3.4.5/", Invalid),
-    ("http://0x7f.0.0.1.example/", BlockedResolved),
-    // Percent-encoding and Unicode.
-    ("http://%31%32%37.0.0.1/", No),
-    ("http://127%2e0%2e0%2e1/", No),
-    ("http://①②⑦.⓪.⓪.①/", No),
-    ("http://127。0。0。1/", No),
-    ("http://١٢٧.0.0.1/", Invalid),
-    ("http://१२७.0.0.1/", Invalid),
-    ("http://\u{ff11}\u{ff12}\u{ff17}.0.0.1/", No),
-    ("http://ⓛocalhost/", No),
-    ("http://lo\u{ad}calhost/", No),
-    ("http://127.0.0.1%00.example.com/", Invalid),
-    ("http://127.0.0.1\t/", No),
-    // Names.
-    ("http://localhost/", No),
-    ("http://LOCALHOST./", No),
-    ("http://api.localhost/", No),
-    ("http://localtest.example/", BlockedResolved),
-    ("http://127.0.0.1.nip.example/", BlockedResolved),
-    ("http://metadata.google.internal/", BlockedResolved),
-    ("http://kubernetes.default.svc/", BlockedResolved),
-    ("http://xn--nxasmq6b/", BlockedResolved),
-    // Userinfo and separators: what stands before the host.
-    ("http://example.com@127.0.0.1/", No),
-    ("http://example.com:80@127.0.0.1/", No),
-    ("http://example.com%40127.0.0.1/", Invalid),
-    ("http://127.0.0.1@public.example/", Invalid),
-    ("http://127.0.0.1\\@example.com/", No),
-    ("http:\\\\127.0.0.1/", No),
-    ("http:127.0.0.1/", No),
-    ("http:////127.0.0.1/", No),
-    ("http://127.0.0.1#@example.com/", No),
-    ("http://127.0.0.1?@example.com/", No),
-    ("http://127.0.0.1:80/", No),
-    // IPv6.
-    ("http://[::1]/", No),
-    ("http://[0:0:0:0:0:0:0:1]/", No),
-    ("http://[::]/", No),
-    ("http://[fe80::1]/", No),
-    ("http://[fe80::1%25eth0]/", Invalid),
-    ("http://[::1%25lo]/", Invalid),
-    ("http://[fec0::1]/", No),
-    ("http://[fc00::1]/", No),
-    ("http://[fdff:ffff::1]/", No),
-    ("http://[ff02::1]/", No),
-    ("http://[2001:db8::1]/", No),
-    ("http://[3fff::1]/", No),
-    ("http://[2001:2::1]/", No),
-    ("http://[100::1]/", No),
-    ("http://[5f00::1]/", No),
-    ("http://[2606:4700:4700::1111]/", Allowed),
-    // IPv4 inside IPv6.
-    ("http://[::ffff:127.0.0.1]/", No),
-    ("http://[::ffff:7f00:1]/", No),
-    ("http://[0:0:0:0:0:ffff:a9fe:a9fe]/", No),
-    ("http://[::ffff:8.8.8.8]/", Allowed),
-    ("http://[::127.0.0.1]/", No),
-    ("http://[::8.8.8.8]/", No),
-    ("http://[::ffff:0:127.0.0.1]/", No),
-    ("http://[64:ff9b::127.0.0.1]/", No),
-    ("http://[64:ff9b::a9fe:a9fe]/", No),
-    ("http://[64:ff9b::8.8.8.8]/", Allowed),
-    ("http://[64:ff9b:1::8.8.8.8]/", No),
-    ("http://[64:ff9b:1:7f00:0:100::]/", No),
-    ("http://[2002:7f00:1::]/", No),
-    ("http://[2002:a9fe:a9fe::1]/", No),
-    ("http://[2002:808:808::1]/", No),
-    ("http://[2001:0:c000:201:0:ffff:80ff:fffe]/", No),
-    ("http://[2001::1]/", No),
-    ("http://[2606:4700::5efe:7f00:1]/", No),
-    ("http://[2606:4700::200:5efe:a9fe:a9fe]/", No),
-    // Schemes.
-    ("file:///etc/passwd", Invalid),
-    ("ftp://127.0.0.1/", Invalid),
-    ("gopher://127.0.0.1:6379/_INFO", Invalid),
-    ("data:text/plain,x", Invalid),
-    ("//127.0.0.1/", Invalid),
-];
 
 /// What parsing and the policy say, before anything is sent.
 fn judged(policy: &AddressPolicy, text: &str) -> Expected {
@@ -173,14 +38,16 @@ fn judged(policy: &AddressPolicy, text: &str) -> Expected {
 
 #[test]
 fn every_trick_is_judged_as_expected() {
-    assert!(TRICKS.len() >= 60);
+    assert!(tricks().count() >= 60);
     let policy = AddressPolicy::strict();
-    let wrong: Vec<_> = TRICKS
-        .iter()
-        .map(|&(text, expected)| (text, expected, judged(&policy, text)))
-        .filter(|(_, expected, judged)| expected != judged)
+    let wrong: Vec<_> = tricks()
+        .map(|(text, expected, why)| (text, expected, why, judged(&policy, text)))
+        .filter(|(_, expected, _, judged)| expected != judged)
         .collect();
-    assert!(wrong.is_empty(), "(trick, expected, judged): {wrong:#?}");
+    assert!(
+        wrong.is_empty(),
+        "(trick, expected, why, judged): {wrong:#?}"
+    );
 }
 
 #[tokio::test]
@@ -191,12 +58,12 @@ async fn no_trick_reaches_a_server_on_loopback() {
         ..Settings::default()
     })
     .unwrap();
-    for (text, expected) in TRICKS {
+    for (text, expected, why) in tricks() {
         let Ok(mut url) = Url::parse(text) else {
             continue;
         };
         // Public ones are not called from a test.
-        if *expected == Allowed || url.host().is_none() {
+        if expected == Allowed || url.host().is_none() {
             continue;
         }
         let _ = url.set_port(Some(canary.local_addr().unwrap().port()));
@@ -208,15 +75,89 @@ async fn no_trick_reaches_a_server_on_loopback() {
         let userinfo = url.as_str().contains('@') && !url.username().is_empty();
         match expected {
             No | BlockedResolved if !userinfo => {
-                assert!(matches!(error, Error::Blocked { .. }), "{text}: {error:?}");
+                assert!(
+                    matches!(error, Error::Blocked { .. }),
+                    "{text} ({why}): {error:?}"
+                );
             }
             _ => assert!(
                 matches!(error, Error::InvalidUrl { .. }),
-                "{text}: {error:?}"
+                "{text} ({why}): {error:?}"
             ),
         }
     }
     assert_untouched(&canary).await;
+}
+
+/// Where the redirects come from: the one name that may lead to loopback.
+const START: &str = "start.example";
+
+struct OnlyStart;
+
+impl Lookup for OnlyStart {
+    fn addresses(&self, host: &str) -> LookupFuture {
+        let address = [10, 0, 0, 1];
+        let address = if host == START {
+            [127, 0, 0, 1]
+        } else {
+            address
+        };
+        Box::pin(std::future::ready(Ok(vec![address.into()])))
+    }
+}
+
+/// What a caller may not write, an API may not redirect to either, whatever the
+/// status of its redirect.
+#[tokio::test]
+async fn no_trick_works_as_the_location_of_a_redirect() {
+    let server = Server::start(|request| {
+        let status = request
+            .header("x-status")
+            .and_then(|text| text.parse().ok());
+        match (status, request.header("x-location")) {
+            (Some(status), Some(location)) if request.line().contains(" /start ") => {
+                redirect(status, location)
+            }
+            _ => Reply::Send(ok("here")),
+        }
+    })
+    .await;
+    let client = Client::new(Settings {
+        policy: AddressPolicy::strict().allow_hosts([START]).unwrap(),
+        lookup: Arc::new(OnlyStart),
+        ..Settings::default()
+    })
+    .unwrap();
+    let statuses = [301, 302, 303, 307, 308].into_iter().cycle();
+    for ((text, expected, why), status) in tricks().zip(statuses) {
+        // Public ones are not called from a test, and a header has one line.
+        if expected == Allowed || text.contains(['\n', '\r', '\t']) {
+            continue;
+        }
+        let request = Request::get(server.url_at(START, "/start"))
+            .header("x-status", status)
+            .header("x-location", text.as_bytes())
+            .body(Bytes::new())
+            .unwrap();
+        let redirects = Redirects::default();
+        let sent = client.send_following(request, &redirects, SOON);
+        match sent.await {
+            Err(Error::RedirectDenied { reason, .. }) => {
+                let blocked = matches!(reason, RedirectDenial::Blocked(_));
+                let userinfo = reason == RedirectDenial::Userinfo;
+                // Without a scheme it is a reference, and a good one.
+                let expected = expected != Invalid || text.starts_with("//");
+                assert_eq!(
+                    blocked || userinfo,
+                    expected || userinfo,
+                    "{text} ({why}): {reason:?}"
+                );
+            }
+            // Relative to the redirecting server, so it stays there.
+            Ok(_) if text.starts_with("http:1") || text.starts_with("http:/1") => {}
+            other => panic!("{status} {text} ({why}): {other:?}"),
+        }
+    }
 }
 
 /// A caller may build a target without the URL parser that unmasks an address.

@@ -1,16 +1,18 @@
 //! `ANY /proxy/*`: a call to an API with a connection's credentials (CONTRACT 2.7).
 
-use actix_web::body::{self, BodySize, BodyStream, BoxBody, SizedStream};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::dev::Payload;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use bytes::{Bytes, BytesMut};
-use futures_util::{StreamExt, stream};
-use http_body_util::BodyExt;
+use futures_util::{Stream, StreamExt, stream};
 use linkspan_api::ErrorCode;
-use linkspan_net::{Body as Outgoing, BodyError, Incoming};
-use linkspan_proxy::{Body, Call, Error, Instructions, end_to_end};
+use linkspan_net::{Body as Outgoing, BodyError};
+use linkspan_proxy::{AnswerBody, Body, Broken, Call, Error, Instructions};
 use tokio::sync::mpsc;
 
 use crate::app::State;
@@ -26,6 +28,9 @@ pub(crate) fn describe(routes: &mut Routes<'_>) {
 
 /// Pieces of a streamed body that wait for the API to take them.
 const PIECES: usize = 8;
+/// Seconds after which a call that found its provider's calls all taken is
+/// worth another try.
+const SATURATED: u32 = 1;
 
 #[utoipa::path(
     method(get, post, put, patch, delete),
@@ -153,10 +158,9 @@ fn streamed(begun: Bytes, mut payload: Payload) -> Outgoing {
     Outgoing::stream(stream::iter(begun).chain(rest))
 }
 
-/// The API's answer as ours: its status, its end-to-end headers, its body.
-fn pass_on(answer: http::Response<Incoming>, method: &Method) -> HttpResponse {
-    let (mut head, body) = answer.into_parts();
-    end_to_end(&mut head.headers);
+/// The API's answer as ours: its status, its headers, its body.
+fn pass_on(answer: http::Response<AnswerBody>, method: &Method) -> HttpResponse {
+    let (head, body) = answer.into_parts();
     let status = StatusCode::from_u16(head.status.as_u16()).unwrap_or(StatusCode::BAD_GATEWAY);
     let mut response = HttpResponse::new(status);
     for (name, value) in &head.headers {
@@ -167,13 +171,53 @@ fn pass_on(answer: http::Response<Incoming>, method: &Method) -> HttpResponse {
         }
     }
     let size = size(response.headers(), status, method);
-    // Dropping the body, as actix does when the caller goes, cancels the call.
-    let body = body.into_data_stream();
     response.set_body(match size {
         BodySize::None => BoxBody::new(body::None::new()),
-        BodySize::Sized(length) => BoxBody::new(SizedStream::new(length, body)),
-        BodySize::Stream => BoxBody::new(BodyStream::new(body)),
+        size => BoxBody::new(Passing {
+            body,
+            size,
+            broken: None,
+        }),
     })
+}
+
+/// A body that is passed on piece by piece. actix drops it when the caller
+/// goes, and that ends the call at the API.
+struct Passing {
+    body: AnswerBody,
+    size: BodySize,
+    broken: Option<Broken>,
+}
+
+impl MessageBody for Passing {
+    type Error = Broken;
+
+    fn size(&self) -> BodySize {
+        self.size
+    }
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Broken>>> {
+        if let Some(broken) = self.broken.take() {
+            return Poll::Ready(Some(Err(broken)));
+        }
+        loop {
+            match ready!(Pin::new(&mut self.body).poll_next(cx)) {
+                // An empty chunk would end a chunked answer.
+                Some(Ok(piece)) if piece.is_empty() => {}
+                // An error closes the connection at once. Coming a moment later,
+                // it leaves the caller the status and what there is of a body.
+                Some(Err(broken)) => {
+                    self.broken = Some(broken);
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                piece => return Poll::Ready(piece),
+            }
+        }
+    }
 }
 
 /// How long the answer's body is. To a HEAD request `Content-Length` is that of
@@ -193,6 +237,9 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match (error.code(), error) {
             (ErrorCode::GenericErrorSupport, Error::Connection(cause)) => cause.into(),
+            (code, error @ Error::Saturated { .. }) => {
+                Self::new(code, error.to_string()).retry_after(SATURATED)
+            }
             (code, error) => Self::new(code, error.to_string()),
         }
     }

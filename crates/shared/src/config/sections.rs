@@ -88,8 +88,16 @@ pub struct Net {
 pub struct Proxy {
     /// How long an API may take to begin its answer.
     pub timeout: Duration,
+    /// How long an answer that has begun may send nothing.
+    pub idle_timeout: Duration,
     /// The largest request body that is held for a retry, in bytes.
     pub held_body_limit: usize,
+    /// Most calls to one provider at once.
+    pub calls_per_provider: usize,
+    /// Most calls that wait for one of those to end.
+    pub waiting_per_provider: usize,
+    /// How long one waits at most.
+    pub wait: Duration,
 }
 
 /// `[cache]`: what is kept in memory.

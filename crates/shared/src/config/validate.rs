@@ -175,10 +175,18 @@ fn destinations(read: &mut Reader, key: &str) -> Option<Vec<String>> {
 
 pub(super) fn proxy(read: &mut Reader) -> Option<Proxy> {
     let timeout = read.millis("proxy.timeout_ms", 1..=DAY_MS);
+    let idle_timeout = read.millis("proxy.idle_timeout_ms", 1..=DAY_MS);
     let held_body_limit = read.number("proxy.held_body_limit", 0..=GIB);
+    let calls_per_provider = read.number("proxy.calls_per_provider", 1..=1_000_000);
+    let waiting_per_provider = read.number("proxy.waiting_per_provider", 0..=1_000_000);
+    let wait = read.millis("proxy.wait_ms", 1..=DAY_MS);
     Some(Proxy {
         timeout: timeout?,
+        idle_timeout: idle_timeout?,
         held_body_limit: held_body_limit?,
+        calls_per_provider: calls_per_provider?,
+        waiting_per_provider: waiting_per_provider?,
+        wait: wait?,
     })
 }
 

@@ -1,0 +1,149 @@
+//! How many calls to one provider are under way at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use linkspan_providers::Catalogue;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::error::Error;
+
+/// How many calls of one provider a process makes at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Calls under way: from sending the request to the end of the answer.
+    pub calls: usize,
+    /// Calls that wait for one of those to end. Beyond it they are refused.
+    pub waiting: usize,
+    /// How long one waits at most.
+    pub wait: Duration,
+}
+
+/// A gate for each provider, so that the calls to one that has become slow do
+/// not take the memory and the sockets that the calls to others need.
+pub(crate) struct Gates {
+    /// Made once, of all providers there are: no call takes a lock here.
+    gates: HashMap<String, Gate>,
+    limits: Limits,
+}
+
+struct Gate {
+    calls: Arc<Semaphore>,
+    waiting: AtomicUsize,
+}
+
+/// The right to make a call, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Pass {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Gates {
+    pub(crate) fn new(catalogue: &Catalogue, limits: Limits) -> Self {
+        Self::of(
+            catalogue.iter().map(|template| template.slug.as_str()),
+            limits,
+        )
+    }
+
+    fn of<'a>(providers: impl Iterator<Item = &'a str>, limits: Limits) -> Self {
+        let gate = || Gate {
+            calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
+        };
+        Self {
+            gates: providers.map(|slug| (slug.to_owned(), gate())).collect(),
+            limits,
+        }
+    }
+
+    /// Waits for its turn, within the limits.
+    ///
+    /// # Errors
+    /// [`Error::Saturated`] when too many wait already, or it takes too long.
+    pub(crate) async fn enter(&self, provider: &str) -> Result<Pass, Error> {
+        let Some(gate) = self.gates.get(provider) else {
+            return Ok(Pass { _permit: None });
+        };
+        if let Ok(permit) = Arc::clone(&gate.calls).try_acquire_owned() {
+            return Ok(Pass {
+                _permit: Some(permit),
+            });
+        }
+        let saturated = || Error::Saturated {
+            provider: provider.to_owned(),
+            calls: self.limits.calls,
+        };
+        let _place = Place::take(&gate.waiting, self.limits.waiting).ok_or_else(saturated)?;
+        let turn = Arc::clone(&gate.calls).acquire_owned();
+        match tokio::time::timeout(self.limits.wait, turn).await {
+            Ok(Ok(permit)) => Ok(Pass {
+                _permit: Some(permit),
+            }),
+            Ok(Err(_)) | Err(_) => Err(saturated()),
+        }
+    }
+}
+
+/// A place among those who wait.
+struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    fn take(waiting: &'a AtomicUsize, limit: usize) -> Option<Self> {
+        let place = Self(waiting);
+        // Dropping the place takes it back.
+        (waiting.fetch_add(1, Ordering::Relaxed) < limit).then_some(place)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gates(calls: usize, waiting: usize) -> Gates {
+        let limits = Limits {
+            calls,
+            waiting,
+            wait: Duration::from_secs(5),
+        };
+        Gates::of(["slow", "fast"].into_iter(), limits)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_waits_for_its_turn_and_only_so_long() {
+        let gates = gates(2, 1);
+        let (first, _second) = (gates.enter("slow").await, gates.enter("slow").await);
+        let waits = gates.enter("slow");
+        tokio::pin!(waits);
+        let soon = tokio::time::timeout(Duration::from_secs(1), waits.as_mut()).await;
+        assert!(soon.is_err(), "it waits");
+
+        let refused = gates.enter("slow").await.unwrap_err();
+        assert!(matches!(&refused, Error::Saturated { calls: 2, .. }));
+        assert!(gates.enter("fast").await.is_ok(), "others have their own");
+
+        drop(first);
+        let third = waits.await;
+        assert!(third.is_ok());
+        let late = gates.enter("slow").await.unwrap_err();
+        assert!(matches!(late, Error::Saturated { .. }), "five seconds on");
+    }
+
+    #[tokio::test]
+    async fn who_stops_waiting_leaves_a_place() {
+        let gates = gates(1, 1);
+        let _first = gates.enter("slow").await;
+        for _ in 0..3 {
+            let gone = tokio::time::timeout(Duration::ZERO, gates.enter("slow")).await;
+            assert!(gone.is_err(), "it waited, and was not refused");
+        }
+    }
+}
