@@ -6,10 +6,15 @@
 mod app;
 mod error;
 mod extract;
+mod occasionally;
 mod pages;
 mod popup;
 mod rate;
 mod routes;
 mod run;
+mod seats;
+mod serving;
+mod slots;
+mod transport;
 
 pub use run::{Running, StartError, Stopper, start};

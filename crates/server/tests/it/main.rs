@@ -23,5 +23,7 @@ mod reconnect;
 mod refresh;
 mod rotate;
 mod routes;
+mod seats;
 mod secrets;
+mod slow;
 mod websocket;
