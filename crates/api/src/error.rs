@@ -68,9 +68,11 @@ error_codes! {
     PayloadTooLarge = "payload_too_large", 413, "The request's body is larger than this server takes.";
     ProxyRedirectToDeniedHost = "proxy_redirect_to_denied_host", 400, "The API redirected to an address that this server may not call.";
     ProxyTooManyRedirects = "proxy_too_many_redirects", 502, "The API redirected more often than this server follows.";
+    RequestTimeout = "request_timeout", 408, "The request's body came too slowly.";
     ServerError = "server_error", 400, "The connection could not be loaded.";
     SharedCredentialsProviderNotFound = "shared_credentials_provider_not_found", 404, "This server has no OAuth client of its own for that provider; create the integration with yours.";
     TooManyRequest = "too_many_request", 429, "The environment calls more often than this server allows; wait for as many seconds as Retry-After says.";
+    TooManyWebsockets = "too_many_websockets", 503, "As many pages wait on websockets as this server allows; try again later.";
     UnknownAccount = "unknown_account", 401, "No environment has this API key.";
     UnknownConnectSessionToken = "unknown_connect_session_token", 401, "The connect session does not exist or has expired.";
     UnknownConnection = "unknown_connection", 400, "The environment has no such connection.";

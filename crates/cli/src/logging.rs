@@ -6,9 +6,10 @@ use anyhow::{Context, Result};
 use linkspan_shared::config::{Config, LogFormat};
 use tracing_subscriber::EnvFilter;
 
-/// How the HTTP server starts and ends its threads is news to nobody; a setting
-/// of the same name comes after it and wins.
-const QUIET: &str = "actix_server=warn";
+/// How the HTTP server starts and ends its threads is news to nobody, and what
+/// a stranger sends that is no HTTP must not fill the log; a setting of the
+/// same name comes after it and wins.
+const QUIET: &str = "actix_server=warn,actix_http=off";
 
 /// Starts logging as the configuration says.
 ///

@@ -2,6 +2,7 @@
 
 mod commands;
 mod environment;
+mod files;
 mod logging;
 mod shutdown;
 mod terminal;

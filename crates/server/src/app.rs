@@ -1,5 +1,7 @@
 //! The routes, and what every answer carries.
 
+use std::sync::Arc;
+
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::middleware::{DefaultHeaders, Next};
@@ -7,12 +9,15 @@ use actix_web::{HttpResponse, web};
 use linkspan_api::ErrorCode;
 use linkspan_proxy::Proxy;
 use linkspan_shared::Core;
+use linkspan_shared::config::Config;
 
+use crate::callers::Callers;
 use crate::error::Failure;
 use crate::openapi::{self, Routes};
 use crate::popup::Channels;
 use crate::rate::RateLimit;
 use crate::routes;
+use crate::seats::Seats;
 
 /// What handlers work with.
 #[derive(Debug)]
@@ -22,18 +27,25 @@ pub(crate) struct State {
     pub(crate) channels: Channels,
     pub(crate) websockets_path: String,
     pub(crate) rate: RateLimit,
+    pub(crate) seats: Arc<Seats>,
 }
 
 impl State {
-    /// Puts the parts together.
+    /// Puts the parts together; `connections` is how many the process takes.
     #[must_use]
-    pub(crate) fn new(core: Core, proxy: Proxy, websockets_path: String, rate: RateLimit) -> Self {
+    pub(crate) fn new(core: Core, proxy: Proxy, config: &Config, connections: usize) -> Self {
+        let server = &config.server;
+        // Pages that wait must not keep everybody else out.
+        let most = server.max_websockets.min(connections / 4 * 3);
+        let per_address = server.max_websockets_per_address;
+        let callers = Callers::behind(server.trusted_proxies.clone());
         Self {
-            rate,
-            channels: Channels::new(core.db.clone()),
+            rate: RateLimit::new(&config.limits, callers.clone()),
+            channels: Channels::new(core.db.clone(), config.database.max_connections),
             core,
             proxy,
-            websockets_path,
+            websockets_path: server.websockets_path.clone(),
+            seats: Seats::new(most, per_address, callers),
         }
     }
 

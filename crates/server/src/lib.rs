@@ -4,13 +4,19 @@
 //! is in `error`, and nowhere else.
 
 mod app;
+mod callers;
 mod error;
 mod extract;
+mod occasionally;
 pub mod openapi;
 mod pages;
 mod popup;
 mod rate;
 mod routes;
 mod run;
+mod seats;
+mod serving;
+mod slots;
+mod transport;
 
 pub use run::{Running, StartError, Stopper, start};

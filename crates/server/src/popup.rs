@@ -14,7 +14,7 @@ use linkspan_api::popup::PopupMessage;
 use linkspan_shared::db::Database;
 use linkspan_shared::popup_channels::{self, Bound};
 use linkspan_shared::{Error, token};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use uuid::Uuid;
 
 use crate::app::State;
@@ -31,6 +31,9 @@ pub(crate) struct Channels {
     /// Names this process to the others.
     holder: Uuid,
     waiting: Mutex<Waiting>,
+    /// Those who open a channel, of whom nothing is known, get half of the
+    /// database's connections at most.
+    opening: Semaphore,
 }
 
 #[derive(Debug, Default)]
@@ -41,9 +44,10 @@ struct Waiting {
 }
 
 impl Channels {
-    pub(crate) fn new(db: Database) -> Self {
+    pub(crate) fn new(db: Database, connections: usize) -> Self {
         Self {
             db,
+            opening: Semaphore::new((connections / 2).max(1)),
             holder: Uuid::new_v4(),
             waiting: Mutex::default(),
         }
@@ -56,8 +60,11 @@ impl Channels {
         origin: Option<&str>,
     ) -> Result<(String, oneshot::Receiver<PopupMessage>), Error> {
         let id = token::random_hex::<16>()?;
-        let mut conn = self.db.conn().await?;
-        popup_channels::open(&mut conn, self.holder, &id, origin).await?;
+        {
+            let _turn = self.opening.acquire().await;
+            let mut conn = self.db.conn().await?;
+            popup_channels::open(&mut conn, self.holder, &id, origin).await?;
+        }
         let (result, receiver) = oneshot::channel();
         self.lock().pages.insert(token::hash(&id), result);
         Ok((id, receiver))
@@ -183,7 +190,7 @@ mod tests {
             max_connections: 1,
             timeout: LOOK_EVERY,
         };
-        Channels::new(Database::new(&settings).unwrap())
+        Channels::new(Database::new(&settings).unwrap(), 1)
     }
 
     #[test]

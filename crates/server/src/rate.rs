@@ -5,8 +5,6 @@
 //! address; and for all browsers of the environment together, apart from its
 //! API keys, so that no end user can use up what the product's backend needs.
 
-mod address;
-
 use std::hash::Hash;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,11 +22,12 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::keyed::DashMapStateStore;
 use governor::{Quota, RateLimiter};
 use linkspan_api::ErrorCode;
+use linkspan_shared::config;
 use linkspan_shared::connect_sessions::ConnectSession;
 use linkspan_shared::tenancy::EnvironmentId;
 use uuid::Uuid;
 
-use self::address::{Callers, Network};
+use crate::callers::{Callers, Network};
 use crate::error::Failure;
 
 const LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
@@ -37,18 +36,6 @@ const RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 
 /// The headers of [`headers`], which pages of other origins may read.
 pub(crate) const SHOWN: [HeaderName; 4] = [LIMIT, REMAINING, RESET, RETRY_AFTER];
-
-/// How often one may call.
-#[derive(Debug)]
-pub(crate) struct Settings {
-    /// Calls of an environment's API keys in a minute, and as many of its
-    /// browsers; no limit when absent.
-    pub(crate) environment: Option<NonZeroU32>,
-    /// Calls of one browser in a minute; no limit when absent.
-    pub(crate) browser: Option<NonZeroU32>,
-    /// The header in which a reverse proxy says who calls.
-    pub(crate) address_header: Option<HeaderName>,
-}
 
 /// Counts calls.
 #[derive(Debug)]
@@ -84,11 +71,11 @@ struct Allowance {
 }
 
 impl RateLimit {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(limits: &config::Limits, callers: Callers) -> Self {
         Self {
-            environments: settings.environment.map(Counter::per_minute),
-            browsers: settings.browser.map(Counter::per_minute),
-            callers: Callers::named_in(settings.address_header),
+            environments: limits.requests_per_minute.map(Counter::per_minute),
+            browsers: limits.browser_requests_per_minute.map(Counter::per_minute),
+            callers,
         }
     }
 

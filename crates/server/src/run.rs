@@ -1,18 +1,29 @@
 //! Starting and stopping the server.
 
-use std::net::SocketAddr;
+use std::future::ready;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
 
 use actix_cors::Cors;
-use actix_web::dev::{Server, ServerHandle};
-use actix_web::http::header::HeaderName;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, KeepAlive, Protocol};
+use actix_service::{IntoServiceFactory as _, ServiceFactoryExt as _, fn_service, map_config};
+use actix_web::dev::{AppConfig, Server, ServerHandle};
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use linkspan_proxy::Proxy;
 use linkspan_shared::Core;
 use linkspan_shared::config::{self, Config};
+use tokio::net::TcpStream;
 
 use crate::app::{self, State};
-use crate::rate::{self, RateLimit};
+use crate::slots::{self, Slots};
+use crate::transport::{Patience, Transport};
+use crate::{rate, serving};
+
+/// How long a caller may take to close a connection that the server has closed.
+const DISCONNECT: Duration = Duration::from_secs(1);
 
 /// Why the server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,14 +70,7 @@ impl std::fmt::Debug for Stopper {
 /// # Errors
 /// [`StartError`] when the address is taken or not ours.
 pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
-    let config::Server {
-        bind,
-        workers,
-        request_body_limit,
-        ref websockets_path,
-        ref client_address_header,
-        ..
-    } = config.server;
+    let bind = config.server.bind;
     let proxy = Proxy::new(
         core.clone(),
         linkspan_proxy::Settings {
@@ -80,45 +84,94 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
             },
         },
     );
-    let rate = RateLimit::new(rate::Settings {
-        environment: config.limits.requests_per_minute,
-        browser: config.limits.browser_requests_per_minute,
-        address_header: client_address_header
-            .as_ref()
-            .and_then(|name| HeaderName::from_bytes(name.as_ref()).ok()),
-    });
-    let state = State::new(core, proxy, websockets_path.clone(), rate);
-    let state = web::Data::new(state);
-    let app_state = state.clone();
-    let mut server = HttpServer::new(move || {
-        App::new()
+    let connections = slots::limit(config);
+    let state = web::Data::new(State::new(core, proxy, config, connections));
+    let failed = |source| StartError { bind, source };
+    let listener = TcpListener::bind(bind).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let server = listen(listener, &config.server, connections, &state).map_err(failed)?;
+    Ok(Running {
+        server,
+        address,
+        state,
+    })
+}
+
+/// Serves a listener, in as many threads as the configuration says.
+fn listen(
+    listener: TcpListener,
+    config: &config::Server,
+    connections: usize,
+    state: &web::Data<State>,
+) -> std::io::Result<Server> {
+    let workers = match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    };
+    let each = connections.div_ceil(workers);
+    let slots = Slots::new(each * workers);
+    let server = Server::build();
+    let stopping = server.graceful_shutdown_signal();
+    let (config, state) = (config.clone(), state.clone());
+    let patience = Patience {
+        idle: config.keep_alive,
+        head: config.head_timeout,
+        write: config.write_timeout,
+    };
+    let server = server.listen("http", listener, move || {
+        let (slots, stopping) = (Arc::clone(&slots), stopping.clone());
+        let (body_timeout, app_state) = (config.body_timeout, state.clone());
+        let app = App::new()
             .wrap(from_fn(rate::headers))
             .wrap(from_fn(app::refuse_nul))
             .wrap(app::headers())
             .wrap(cors())
-            .app_data(app_state.clone())
-            .app_data(web::PayloadConfig::new(request_body_limit))
+            .wrap_fn(move |request, app| serving::serve(request, app, body_timeout))
+            .app_data(app_state)
+            .app_data(web::PayloadConfig::new(config.request_body_limit))
             .configure(app::configure)
-    })
+            .into_factory()
+            .map_err(|error: actix_web::Error| error.error_response());
+        let http = HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KeepAlive::Os)
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(DISCONNECT)
+            // A caller that hangs up is told from one that has only finished
+            // sending by nothing but this. Otherwise its call would go on to
+            // the API's last byte.
+            .h1_allow_half_closed(false)
+            .on_connect_ext(|transport: &Transport, data| {
+                data.insert(transport.activity());
+            })
+            .finish(map_config(app, |()| AppConfig::default()));
+        fn_service(move |io| ready(Ok::<_, DispatchError>(connect(io, patience, &slots))))
+            .and_then(http)
+    })?;
+    Ok(server
+        .workers(workers)
+        .max_concurrent_connections(each)
+        .disable_signals()
+        .shutdown_timeout(30)
+        .run())
+}
+
+/// A connection as the HTTP service takes it.
+fn connect(
+    io: TcpStream,
+    patience: Patience,
+    slots: &Arc<Slots>,
+) -> (Transport, Protocol, Option<SocketAddr>) {
     // Otherwise an answer in two segments waits for a delayed acknowledgement:
-    // 40 ms at the 99th percentile (docs/performance.md).
-    .tcp_nodelay(true)
-    // A caller that hangs up is told from one that has only finished sending by
-    // nothing but this. Otherwise its call would go on to the API's last byte.
-    .h1_allow_half_closed(false)
-    .disable_signals()
-    .shutdown_timeout(30);
-    if workers > 0 {
-        server = server.workers(workers);
-    }
-    let failed = |source| StartError { bind, source };
-    let server = server.bind(bind).map_err(failed)?;
-    let address = server.addrs().first().copied().unwrap_or(bind);
-    Ok(Running {
-        server: server.run(),
-        address,
-        state,
-    })
+    // 40 ms at the 99th percentile (docs/performance.md). A connection that
+    // cannot be told is gone, which reading from it shows.
+    let _ = io.set_nodelay(true);
+    let peer = io.peer_addr().ok();
+    let transport = Transport::new(io, patience, slots.take());
+    (transport, Protocol::Http1, peer)
 }
 
 /// Browsers call from the product's own pages. What they may do is decided by

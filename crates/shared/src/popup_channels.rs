@@ -20,7 +20,7 @@ use crate::db::schema::popup_channels;
 use crate::{Error, token};
 
 /// How long a row outlives a process that was killed. No page waits longer.
-const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+pub const LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What a binding found.
 #[derive(Debug, Clone, PartialEq, Eq)]

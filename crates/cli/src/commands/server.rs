@@ -10,7 +10,7 @@ use linkspan_shared::connections::sweep;
 use linkspan_shared::logs::WriterTask;
 
 use crate::shutdown::Stop;
-use crate::{environment, logging};
+use crate::{environment, files, logging};
 
 /// How long stopping waits for the last operations to be logged.
 const FINISH: Duration = Duration::from_secs(10);
@@ -18,6 +18,7 @@ const FINISH: Duration = Duration::from_secs(10);
 pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     let config = environment::config(file, &[])?;
     logging::start(&config)?;
+    files::raise();
     let mut stop = Stop::listen()?;
     let (core, log_writer) = assemble(&config).await?;
     let server = linkspan_server::start(core.clone(), &config)

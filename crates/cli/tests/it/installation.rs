@@ -3,8 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use diesel::QueryDsl as _;
+use diesel_async::RunQueryDsl as _;
 use http::{Method, Request, header};
 use linkspan_net as net;
+use linkspan_shared::db::schema::popup_channels;
 use linkspan_shared::vault::Keyring;
 use linkspan_testkit::TestDatabase;
 use rustix::process::Signal;
@@ -88,16 +91,34 @@ impl Installation {
     }
 
     pub(crate) async fn serve(&self, root_keys: &str) -> Server {
-        let mut running = self.server(root_keys).start();
-        let line = running.says("\"listening\"").await;
-        let line: Value = serde_json::from_str(&line).expect("a line of JSON");
-        let address = line["fields"]["address"].as_str().expect("an address");
-        let api = Api::at(&format!("http://{address}"));
-        Server { running, api }
+        Server::started(self.server(root_keys)).await
+    }
+
+    /// How many pages wait, as the database has it.
+    pub(crate) async fn popup_channels(&self) -> i64 {
+        let pool = self.database.database();
+        let mut conn = pool.conn().await.unwrap();
+        let count = popup_channels::table.count().get_result(&mut conn).await;
+        count.unwrap()
     }
 }
 
 impl Server {
+    /// Starts a program that is a server, and waits until it listens.
+    pub(crate) async fn started(program: Program) -> Self {
+        let mut running = program.start();
+        let line = running.says("\"listening\"").await;
+        let line: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let address = line["fields"]["address"].as_str().expect("an address");
+        let api = Api::at(&format!("http://{address}"));
+        Self { running, api }
+    }
+
+    /// The host and port that it listens on.
+    pub(crate) fn address(&self) -> &str {
+        self.api.base_url.trim_start_matches("http://")
+    }
+
     pub(crate) async fn stop(self) {
         self.running.end_by(Signal::TERM).await;
     }

@@ -8,6 +8,7 @@
 )]
 
 mod config;
+mod crowd;
 mod dev;
 mod hmac;
 mod installation;

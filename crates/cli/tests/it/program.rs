@@ -51,6 +51,23 @@ impl Program {
         self
     }
 
+    /// Lets it have no more than so many files open; it cannot raise that.
+    pub(crate) fn limited_to_files(self, files: u64) -> Self {
+        let program = self.0.as_std();
+        let mut shell = Command::new("sh");
+        let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        shell.arg("-c").arg(script).arg(program.get_program());
+        shell.args(program.get_args());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => shell.env(name, value),
+                None => shell.env_remove(name),
+            };
+        }
+        shell.stdin(Stdio::null()).kill_on_drop(true);
+        Self(shell)
+    }
+
     /// Runs it to its end.
     pub(crate) async fn run(mut self) -> Ended {
         let output = tokio::time::timeout(PATIENCE, self.0.output()).await;
@@ -117,8 +134,12 @@ impl Running {
         }
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id().expect("it still runs")
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("it still runs");
+        let id = self.id();
         let pid = Pid::from_raw(id.try_into().unwrap()).unwrap();
         kill_process(pid, signal).expect("it still runs");
     }

@@ -2,18 +2,22 @@
 
 use std::time::Duration;
 
-use actix_web::http::header::{CONNECTION, ORIGIN, UPGRADE};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::http::header::{CONNECTION, ORIGIN, RETRY_AFTER, UPGRADE};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use actix_ws::{CloseCode, MessageStream, Session};
 use futures_util::StreamExt;
 use linkspan_api::popup::PopupMessage;
+use linkspan_shared::popup_channels;
 use tokio::sync::oneshot;
 
 use crate::app::State;
+use crate::error::Failure;
 use crate::{pages, popup};
 
-/// A browser that says nothing at all for this long is gone.
+/// A browser that has not answered the last ping when the next is due is gone.
 const PING_EVERY: Duration = Duration::from_secs(25);
+/// When a page that found no seat may look again: most wait for less.
+const RETRY_AFTER_SECONDS: u32 = 30;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
     config.route("/", web::get().to(root));
@@ -34,6 +38,10 @@ async fn root(
     if !is_upgrade {
         return Ok(pages::front(&state.core.settings.public_url));
     }
+    let seat = match state.seats.take(&request) {
+        Ok(seat) => seat,
+        Err(failure) => return Ok(refusal(&failure)),
+    };
     let (response, session, messages) = actix_ws::handle(&request, payload)?;
     let origin = request
         .headers()
@@ -44,8 +52,16 @@ async fn root(
         if let Err(error) = wait(&state, origin, session, messages).await {
             tracing::debug!(%error, "a popup's websocket ended early");
         }
+        drop(seat);
     });
     Ok(response)
+}
+
+fn refusal(failure: &Failure) -> HttpResponse {
+    let mut response = failure.error_response();
+    let seconds = RETRY_AFTER_SECONDS.into();
+    response.headers_mut().insert(RETRY_AFTER, seconds);
+    response
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -91,18 +107,30 @@ async fn relay(
     mut result: oneshot::Receiver<PopupMessage>,
 ) -> Result<(), actix_ws::Closed> {
     let mut ping = actix_web::rt::time::interval(PING_EVERY);
+    let over = actix_web::rt::time::sleep(popup_channels::LIFE);
+    tokio::pin!(over);
+    let mut is_there = true;
     loop {
         tokio::select! {
             result = &mut result => return match result {
                 Ok(message) => send(session, &message).await,
                 Err(_) => Ok(()),
             },
-            message = messages.next() => match message {
-                Some(Ok(actix_ws::Message::Ping(bytes))) => session.pong(&bytes).await?,
-                Some(Ok(actix_ws::Message::Close(_)) | Err(_)) | None => return Ok(()),
-                Some(Ok(_)) => {}
+            message = messages.next() => {
+                is_there = true;
+                match message {
+                    Some(Ok(actix_ws::Message::Ping(bytes))) => session.pong(&bytes).await?,
+                    Some(Ok(actix_ws::Message::Close(_)) | Err(_)) | None => return Ok(()),
+                    Some(Ok(_)) => {}
+                }
             },
-            _ = ping.tick() => session.ping(b"").await?,
+            _ = ping.tick() => {
+                if !std::mem::take(&mut is_there) {
+                    return Ok(());
+                }
+                session.ping(b"").await?;
+            },
+            () = &mut over => return Ok(()),
         }
     }
 }

@@ -28,6 +28,8 @@ mod reconnect;
 mod refresh;
 mod rotate;
 mod routes;
+mod seats;
 mod secrets;
+mod slow;
 mod upstream;
 mod websocket;

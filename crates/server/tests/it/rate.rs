@@ -95,7 +95,7 @@ async fn connect_from(app: &TestApp, public_key: &str, address: &str) -> Reply {
     let path = format!("/api-auth/api-key/bearer?public_key={public_key}");
     let request = http::Request::post(app.url(&path))
         .header("content-type", "application/json")
-        .header("x-real-ip", address)
+        .header("x-forwarded-for", address)
         .body(r#"{"apiKey":"k"}"#.into());
     app.send(request.unwrap()).await
 }
@@ -104,7 +104,7 @@ async fn connect_from(app: &TestApp, public_key: &str, address: &str) -> Reply {
 async fn with_a_public_key_each_address_has_an_allowance_of_its_own() {
     let app = TestApp::start_with(&[
         ("LINKSPAN_LIMITS_BROWSER_REQUESTS_PER_MINUTE", "2"),
-        ("LINKSPAN_SERVER_CLIENT_ADDRESS_HEADER", "X-Real-IP"),
+        ("LINKSPAN_SERVER_TRUSTED_PROXIES", "127.0.0.1"),
     ])
     .await;
     let body = serde_json::json!({ "unique_key": "bearer", "provider": "private-api-bearer" });

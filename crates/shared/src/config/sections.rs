@@ -2,11 +2,11 @@
 //! more about each.
 
 use std::net::SocketAddr;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use http::HeaderName;
+use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
@@ -26,8 +26,24 @@ pub struct Server {
     pub websockets_path: String,
     /// The largest body that is read whole, in bytes.
     pub request_body_limit: usize,
-    /// The header in which a reverse proxy says who calls, if there is one.
-    pub client_address_header: Option<HeaderName>,
+    /// Callers' connections open at once; 0 takes what the limit of open files
+    /// allows.
+    pub max_connections: usize,
+    /// How long a caller may take to send a request's head.
+    pub head_timeout: Duration,
+    /// How long a body may keep the server waiting altogether, before what
+    /// each of its bytes adds.
+    pub body_timeout: Duration,
+    /// How long a caller may take nothing of an answer.
+    pub write_timeout: Duration,
+    /// How long a connection is kept for a caller's next request.
+    pub keep_alive: Duration,
+    /// Websockets open at once.
+    pub max_websockets: usize,
+    /// Websockets open at once from one address; no limit when absent.
+    pub max_websockets_per_address: Option<NonZeroUsize>,
+    /// Reverse proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
 }
 
 /// `[database]`: the control plane's Postgres.

@@ -1,9 +1,10 @@
 //! The one validation: from settled texts and numbers to [`Config`]'s types.
 
-use std::num::NonZeroU32;
+use std::net::IpAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
-use http::HeaderName;
+use ipnet::IpNet;
 use linkspan_net::AddressPolicy;
 use url::Url;
 
@@ -15,6 +16,8 @@ use crate::vault::Keyring;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const DAY_S: i64 = 24 * 60 * 60;
+/// More connections than any machine has.
+const MANY: i64 = 1_000_000;
 const GIB: i64 = 1024 * 1024 * 1024;
 
 pub(super) fn server(read: &mut Reader) -> Option<Server> {
@@ -23,33 +26,35 @@ pub(super) fn server(read: &mut Reader) -> Option<Server> {
         "an IP address and a port, as in 127.0.0.1:3003",
     );
     let public_url = public_url(read);
-    let workers = read.number("server.workers", 0..=1024);
+    let workers = read.number("server.workers", 0..=512);
     let websockets_path = websockets_path(read);
     let request_body_limit = read.number("server.request_body_limit", 1024..=GIB);
-    let client_address_header = header(read, "server.client_address_header");
+    let max_connections = read.number("server.max_connections", 0..=MANY);
+    let head_timeout = read.millis("server.head_timeout_ms", 1..=DAY_MS);
+    let body_timeout = read.millis("server.body_timeout_ms", 1..=DAY_MS);
+    let write_timeout = read.millis("server.write_timeout_ms", 1..=DAY_MS);
+    let keep_alive = read.millis("server.keep_alive_ms", 1..=DAY_MS);
+    let max_websockets = read.number("server.max_websockets", 0..=MANY);
+    let per_address: Option<usize> = read.number("server.max_websockets_per_address", 0..=MANY);
+    let trusted_proxies = trusted_proxies(read);
     Some(Server {
         bind: bind?,
         public_url: public_url?,
         workers: workers?,
         websockets_path: websockets_path?,
         request_body_limit: request_body_limit?,
-        client_address_header: client_address_header?,
+        max_connections: max_connections?,
+        head_timeout: head_timeout?,
+        body_timeout: body_timeout?,
+        write_timeout: write_timeout?,
+        keep_alive: keep_alive?,
+        max_websockets: max_websockets?,
+        max_websockets_per_address: NonZeroUsize::new(per_address?),
+        trusted_proxies: trusted_proxies?,
     })
 }
 
 /// A header's name, or nothing.
-fn header(read: &mut Reader, key: &str) -> Option<Option<HeaderName>> {
-    let name = read.text(key)?;
-    if name.is_empty() {
-        return Some(None);
-    }
-    let parsed = name.parse().ok();
-    if parsed.is_none() {
-        read.expected(key, "the name of a header, as in X-Real-IP");
-    }
-    parsed.map(Some)
-}
-
 fn public_url(read: &mut Reader) -> Option<Url> {
     let key = "server.public_url";
     let expected = "an http or https URL without user, query and fragment";
@@ -73,6 +78,19 @@ fn websockets_path(read: &mut Reader) -> Option<String> {
         read.expected(key, "a path that starts with a slash");
     }
     fine.then_some(path)
+}
+
+fn trusted_proxies(read: &mut Reader) -> Option<Vec<IpNet>> {
+    let key = "server.trusted_proxies";
+    let network = |entry: &String| {
+        let address = entry.parse::<IpAddr>().map(IpNet::from);
+        address.or_else(|_| entry.parse()).ok()
+    };
+    let networks: Option<_> = read.list(key)?.iter().map(network).collect();
+    if networks.is_none() {
+        read.expected(key, "addresses or networks, as in [\"10.0.0.0/8\"]");
+    }
+    networks
 }
 
 pub(super) fn database(read: &mut Reader) -> Option<Database> {

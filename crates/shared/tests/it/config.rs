@@ -35,6 +35,15 @@ fn defaults_are_valid_and_as_documented() {
     assert_eq!(config.server.workers, 0);
     assert_eq!(config.server.websockets_path, "/");
     assert_eq!(config.server.request_body_limit, 16 * 1024 * 1024);
+    assert_eq!(config.server.max_connections, 0);
+    assert_eq!(config.server.head_timeout, Duration::from_secs(10));
+    assert_eq!(config.server.body_timeout, Duration::from_secs(30));
+    assert_eq!(config.server.write_timeout, Duration::from_secs(60));
+    assert_eq!(config.server.keep_alive, Duration::from_secs(75));
+    assert_eq!(config.server.max_websockets, 10_000);
+    let per_address = config.server.max_websockets_per_address;
+    assert_eq!(per_address.map(usize::from), Some(1_000));
+    assert!(config.server.trusted_proxies.is_empty());
     assert!(config.database.url.is_none());
     assert_eq!(config.database.max_connections, 10);
     assert_eq!(config.database.connect_timeout, Duration::from_secs(5));
