@@ -164,7 +164,7 @@ async fn an_imports_values_are_checked() {
     let nul = import(json!({ "subdomain": "a", "own": ["\u{0}"] })).await;
     assert_eq!(
         refused(&nul, "invalid_body"),
-        [json!(["connection_config"])]
+        [json!(["connection_config", "own", "0"])]
     );
     none_is_stored(&app).await;
     let made = import(json!({ "subdomain": "a", "base": "https://a.example" })).await;

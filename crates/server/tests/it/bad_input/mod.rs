@@ -128,14 +128,10 @@ async fn takers(app: &TestApp) -> Vec<Taker> {
     takes(&post, "/integrations", new, named);
     takes(&post, "/integrations/quickstart", quick, named);
     takes(&patch, "/integrations/{unique_key}", change, &[]);
-    for path in ["/connections", "/connection"] {
-        takes(
-            &post,
-            path,
-            connection.clone(),
-            &["provider_config_key", "credentials"],
-        );
-    }
+    let imported = &["provider_config_key", "credentials"];
+    takes(&post, "/connections", connection.clone(), imported);
+    // Its credentials may stand beside the other fields.
+    takes(&post, "/connection", connection, &["provider_config_key"]);
     let updated = takes(&patch, "/connections/{connection_id}", update, &[]);
     for path in ["/connections/metadata", "/connection/metadata"] {
         for method in [&post, &patch] {
