@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// Body of `POST /environments`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateEnvironment {
@@ -14,6 +14,20 @@ pub struct CreateEnvironment {
     /// Whether it serves the account's real customers.
     #[serde(default)]
     pub is_production: bool,
+    /// Whether a public key needs an HMAC beside it; as `is_production` says
+    /// when absent.
+    pub hmac_enabled: Option<bool>,
+    /// The text that the product's backend signs with: 1 to 1,000 characters.
+    /// Without it `linkspan admin` makes one.
+    pub hmac_key: Option<String>,
+}
+
+impl std::fmt::Debug for CreateEnvironment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateEnvironment")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// An environment, as it is answered.

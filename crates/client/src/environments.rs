@@ -33,6 +33,8 @@ impl Environments {
             body: NewEnvironment {
                 name: name.into(),
                 is_production: false,
+                hmac_enabled: None,
+                hmac_key: None,
             },
         }
     }
@@ -57,10 +59,22 @@ pub struct CreateEnvironment {
     body: NewEnvironment,
 }
 
-#[derive(Debug, Clone, Serialize)]
+#[derive(Clone, Serialize)]
 struct NewEnvironment {
     name: String,
     is_production: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hmac_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hmac_key: Option<String>,
+}
+
+impl std::fmt::Debug for NewEnvironment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NewEnvironment")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 impl CreateEnvironment {
@@ -68,6 +82,19 @@ impl CreateEnvironment {
     /// HMAC.
     pub fn production(mut self) -> Self {
         self.body.is_production = true;
+        self
+    }
+
+    /// Says whether its public key needs an HMAC, if not as [`Self::production`]
+    /// has it.
+    pub fn require_hmac(mut self, is_required: bool) -> Self {
+        self.body.hmac_enabled = Some(is_required);
+        self
+    }
+
+    /// Gives it the text that your backend makes HMACs with.
+    pub fn hmac_key(mut self, key: impl Into<String>) -> Self {
+        self.body.hmac_key = Some(key.into());
         self
     }
 

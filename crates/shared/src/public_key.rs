@@ -185,9 +185,23 @@ pub async fn rotate(
     vault: &Vault,
     environment: EnvironmentId,
 ) -> Result<SecretString, Error> {
-    let key = token::random_hex::<32>()?;
+    let key = token::random_hex::<32>()?.into();
+    set(db, vault, environment, &key).await?;
+    Ok(key)
+}
+
+/// Sets the HMAC key. What another one signed is refused from now on.
+///
+/// # Errors
+/// When the database or the vault fails.
+pub async fn set(
+    db: &Database,
+    vault: &Vault,
+    environment: EnvironmentId,
+    key: &SecretString,
+) -> Result<(), Error> {
     let keys = vault.environment(environment).await?;
-    let sealed = keys.seal_json(&context(&environment), &key)?;
+    let sealed = keys.seal_json(&context(&environment), &key.expose_secret())?;
     let mut conn = db.conn().await?;
     diesel::insert_into(hmac_keys::table)
         .values((
@@ -203,7 +217,7 @@ pub async fn rotate(
         ))
         .execute(&mut conn)
         .await?;
-    Ok(key.into())
+    Ok(())
 }
 
 /// Whether a public key needs an HMAC beside it.

@@ -1,6 +1,7 @@
 //! The older browser flow: a public key, and an HMAC by the backend.
 
 use http::Method;
+use linkspan_shared::tenancy::environments::Environment;
 use linkspan_shared::{connect_sessions, public_key};
 use linkspan_simulator::browser::{self, Decision};
 use linkspan_testkit::{Reply, TestApp};
@@ -247,4 +248,41 @@ async fn a_popup_flow_keeps_the_id_and_the_rule() {
     let (back, cookie) = authorise(&app, &format!("{query}&hmac={hmac}")).await;
     assert_eq!(app.come_back(&back, Some(&cookie)).await.status, 200);
     assert_ne!(app.get(path).await.json()["credentials"], stored);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_can_be_created_with_its_hmac_key() {
+    let (app, _) = start().await;
+    let environment = |more: Value| {
+        let mut body = json!({ "name": "staging", "hmac_key": "what the backend has" });
+        let more = more.as_object().unwrap().clone();
+        body.as_object_mut().unwrap().extend(more);
+        app.post("/environments", body)
+    };
+    let reply = environment(json!({ "hmac_key": "" })).await;
+    assert_refused(&reply, 400, "invalid_body");
+    let reply = environment(json!({ "hmac_enabled": true })).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let number = &reply.json()["data"]["id"];
+    let body = json!({ "environment_id": number, "display_name": "k" });
+    let key = app.post("/environment/api-keys", body).await.json();
+    let key = SecretString::from(key["data"]["secret"].as_str().unwrap());
+    let body = json!({ "unique_key": "bearer", "provider": "private-api-bearer" });
+    let made = app
+        .call_as(&key, Method::POST, "/integrations", &[], body)
+        .await;
+    assert_eq!(made.status, 200, "{made:?}");
+
+    let environments = {
+        let mut conn = app.core.db.conn().await.unwrap();
+        Environment::all(&mut conn).await.unwrap()
+    };
+    let mut environments = environments.iter();
+    let staging = environments.find(|environment| environment.name == "staging");
+    let public = staging.unwrap().public_key;
+    let query = format!("public_key={public}&connection_id=c");
+    assert_refused(&connect(&app, &query, "k").await, 400, "missing_hmac");
+    let hmac = public_key::sign(&"what the backend has".into(), "bearer", Some("c"));
+    let made = connect(&app, &format!("{query}&hmac={hmac}"), "k").await;
+    assert_eq!(made.status, 200, "{made:?}");
 }

@@ -79,6 +79,7 @@ async fn create_environment(
         name,
         is_production,
         public_key: Uuid::new_v4(),
+        hmac_required: is_production,
     };
     let environment = new.insert(conn).await?;
     vault.create(conn, environment.id).await?;

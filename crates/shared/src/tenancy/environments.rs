@@ -4,12 +4,13 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_api::environments::CreateEnvironment;
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::EnvironmentId;
-use crate::Core;
 use crate::db::schema::environments;
 use crate::db::{Connection, Error};
+use crate::{Core, public_key};
 
 /// An environment's row.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -45,6 +46,8 @@ pub struct NewEnvironment<'a> {
     pub is_production: bool,
     /// What browsers name it by.
     pub public_key: Uuid,
+    /// Whether those who come with the public key prove who sent them.
+    pub hmac_required: bool,
 }
 
 impl NewEnvironment<'_> {
@@ -54,8 +57,7 @@ impl NewEnvironment<'_> {
     /// When the database fails, or the account has one of this name.
     pub async fn insert(&self, conn: &mut Connection) -> Result<Environment, Error> {
         Ok(diesel::insert_into(environments::table)
-            // Those who come with a public key to production prove who sent them.
-            .values((self, environments::hmac_required.eq(self.is_production)))
+            .values(self)
             .returning(Environment::as_returning())
             .get_result(conn)
             .await?)
@@ -106,6 +108,8 @@ impl Environment {
 const KEPT: &str = "prod";
 /// Longest name, in characters (the contract's limit).
 const LONGEST_NAME: usize = 255;
+/// Longest HMAC key, in characters (the contract's limit).
+const LONGEST_HMAC_KEY: usize = 1_000;
 
 /// Creates an environment, with a data key and without an API key.
 ///
@@ -133,20 +137,41 @@ pub async fn create(
         name,
         is_production: request.is_production,
         public_key: Uuid::new_v4(),
+        hmac_required: request.hmac_enabled.unwrap_or(request.is_production),
     };
+    let key = request.hmac_key.as_deref().map(hmac_key).transpose()?;
     let mut conn = core.db.conn().await?;
-    conn.transaction(async |conn| {
-        let created =
-            new.insert(conn)
-                .await
-                .map_err(|error| match error.is_unique_violation() {
-                    true => crate::Error::Conflict("an environment"),
-                    false => error.into(),
-                })?;
-        core.vault.create(conn, created.id).await?;
-        Ok(created)
-    })
-    .await
+    let created = conn
+        .transaction(async |conn| {
+            let created =
+                new.insert(conn)
+                    .await
+                    .map_err(|error| match error.is_unique_violation() {
+                        true => crate::Error::Conflict("an environment"),
+                        false => error.into(),
+                    })?;
+            core.vault.create(conn, created.id).await?;
+            Ok::<_, crate::Error>(created)
+        })
+        .await?;
+    drop(conn);
+    if let Some(key) = key {
+        // Until then an HMAC that is required is one that nobody can make.
+        public_key::set(&core.db, &core.vault, created.id, &key).await?;
+    }
+    Ok(created)
+}
+
+fn hmac_key(key: &str) -> Result<SecretString, crate::Error> {
+    if key.is_empty() || key.chars().count() > LONGEST_HMAC_KEY {
+        let message = format!("must have 1 to {LONGEST_HMAC_KEY} characters");
+        return Err(crate::Error::invalid_body(
+            "invalid_string",
+            message,
+            &["hmac_key"],
+        ));
+    }
+    Ok(key.into())
 }
 
 /// The environment of a number, if it is the account's.

@@ -82,8 +82,6 @@ const DIFFERENT: &[(&str, &[&str])] = &[
         "there is no such feature, and refusing says so where dropping would not",
         &[
             "POST /environments: body.callback_url is unknown",
-            "POST /environments: body.hmac_enabled is unknown",
-            "POST /environments: body.hmac_key is unknown",
             "POST /environments: body.otlp_endpoint is unknown",
             "POST /environments: body.otlp_headers is unknown",
             "POST /environments: body.slack_notifications is unknown",
