@@ -4,7 +4,8 @@
 use linkspan_testkit::TestApp;
 use serde_json::{Value, json};
 
-use super::{Taker, first_path, refused, rows, start, takers};
+use super::table::{Taker, takers};
+use super::{first_path, refused, rows, start};
 use crate::routes::ROUTES;
 
 /// Routes whose method has a body and that read none.

@@ -5,7 +5,8 @@ use http::Method;
 use linkspan_testkit::TestApp;
 use serde_json::{Value, json};
 
-use super::{first_path, import, refused, rows, start, takers};
+use super::table::takers;
+use super::{first_path, import, refused, rows, start};
 
 /// The pointer to each text of a value.
 fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
