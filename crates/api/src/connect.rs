@@ -72,7 +72,7 @@ pub struct Overrides {
 }
 
 /// What a flow on one integration starts with.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConfigDefaults {
@@ -85,6 +85,15 @@ pub struct ConfigDefaults {
     /// Values of the template's `connection_config` fields.
     #[serde(default)]
     pub connection_config: serde_json::Map<String, serde_json::Value>,
+}
+
+impl std::fmt::Debug for ConfigDefaults {
+    /// Names only: a client's secret may be among the values.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConfigDefaults")
+            .field("connection_config", &self.connection_config.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// An end user of the product.
@@ -137,7 +146,8 @@ pub struct ConnectSessionView {
     /// Keys of the integrations that may be connected; all when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allowed_integrations: Option<Vec<String>>,
-    /// Per integration, what a flow starts with. Client secrets are left out.
+    /// Per integration, what a flow starts with. Client secrets are left out, and
+    /// other secrets are shown as `********`.
     pub integrations_config_defaults: BTreeMap<String, ConfigDefaults>,
     /// Who connects.
     #[serde(rename = "endUser", skip_serializing_if = "Option::is_none")]

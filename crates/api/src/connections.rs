@@ -149,7 +149,8 @@ pub struct ConnectionFull {
     /// What the product stored with it.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub metadata: serde_json::Value,
-    /// Values that the template's URLs and headers use.
+    /// Values that the template's URLs and headers use; the secret ones only for
+    /// keys that may read credentials.
     #[cfg_attr(feature = "openapi", schema(value_type = Object))]
     pub connection_config: serde_json::Value,
     /// Labels.

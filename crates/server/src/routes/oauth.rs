@@ -182,6 +182,7 @@ fn given(query: &mut Query, name: &str) -> Option<String> {
     responses(
         (status = 200, description = "A page that tells the one that opened it.", body = String, content_type = "text/html"),
         (status = 400, description = "A page that says what is wrong, and tells it so.", body = String, content_type = "text/html"),
+        (status = 302, description = "Back to where an installation began that no flow waits for."),
     )
 )]
 async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {

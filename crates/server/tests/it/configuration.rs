@@ -36,6 +36,10 @@ connection_config:
 
 /// A server that knows `keyed` and `oauth-realm`, with an integration of the first.
 async fn start() -> (TestApp, TempDir) {
+    start_with(&[]).await
+}
+
+async fn start_with(more: &[(&str, &str)]) -> (TestApp, TempDir) {
     let folder = tempfile::tempdir().unwrap();
     let write = |slug: &str, yaml: &str| {
         let path = folder.path().join(format!("{slug}.yaml"));
@@ -44,7 +48,7 @@ async fn start() -> (TestApp, TempDir) {
     write("keyed", KEY);
     write("oauth-realm", OAUTH);
     let setting = ("LINKSPAN_PROVIDERS_DIR", folder.path().to_str().unwrap());
-    let app = TestApp::start_with(&[setting]).await;
+    let app = TestApp::start_with(&[&[setting], more].concat()).await;
     let keyed = json!({ "unique_key": "keyed", "provider": "keyed" });
     assert_eq!(app.post("/integrations", keyed).await.status, 200);
     (app, folder)
@@ -301,6 +305,31 @@ async fn what_was_stored_in_plain_sight_works_and_is_sealed_once() {
     assert_eq!(stored(&app).await, (json!({ "subdomain": "acme" }), true));
     assert_eq!(config(&app, &connection).await, all);
     assert_eq!(seal::secrets(&app.core).await.unwrap(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_data_key_seals_it_again() {
+    let (app, _folder) = start_with(&[("LINKSPAN_CACHE_TTL_MS", "0")]).await;
+    let params = "&params[subdomain]=acme&params[appKey]=planted";
+    let connection = id(&connect(&app, json!({}), params).await);
+    let before = sealed(&app).await;
+    let report = app.core.vault.rotate_data(|_| {}).await.unwrap();
+    assert_eq!(report.unreadable, 0);
+    assert_ne!(sealed(&app).await, before);
+    assert_eq!(config(&app, &connection).await["appKey"], "planted");
+}
+
+/// The key's version in the sealed column, as Postgres shows its bytes.
+async fn sealed(app: &TestApp) -> String {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        version: String,
+    }
+    let sql = "SELECT substring(config_secrets FROM 2 FOR 4)::text AS version FROM connections";
+    let mut conn = app.core.db.conn().await.unwrap();
+    let row: Row = diesel::sql_query(sql).get_result(&mut conn).await.unwrap();
+    row.version
 }
 
 /// Creates an integration with the provider that names a realm in its callback.
