@@ -68,7 +68,9 @@ fn of_net(error: &net::Error) -> ErrorCode {
         net::Error::TooManyRedirects { .. } => ErrorCode::ProxyTooManyRedirects,
         net::Error::InvalidUrl { .. } => ErrorCode::InvalidUriParams,
         net::Error::InvalidRequest { .. } => ErrorCode::InvalidHeaders,
-        net::Error::RequestBody { .. } => ErrorCode::InvalidBody,
+        net::Error::RequestBody { .. } | net::Error::RequestStalled { .. } => {
+            ErrorCode::InvalidBody
+        }
         net::Error::TimeoutConnect { .. }
         | net::Error::TimeoutHead { .. }
         | net::Error::TimeoutTotal { .. } => ErrorCode::UpstreamTimeout,
