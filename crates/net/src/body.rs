@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -84,29 +84,46 @@ impl Body {
     }
 }
 
-/// When a streamed body was last asked for more and had it.
+/// How far the sending of a streamed body is.
 #[derive(Clone)]
 pub(crate) struct Progress {
     begun: Instant,
-    /// Milliseconds since then.
-    last: Arc<AtomicU64>,
+    state: Arc<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Milliseconds from the beginning to the last piece.
+    last: AtomicU64,
+    /// Whether the next piece is missing, and not the wish for it.
+    waits: AtomicBool,
 }
 
 impl Progress {
     fn begin() -> Self {
         Self {
             begun: Instant::now(),
-            last: Arc::default(),
+            state: Arc::default(),
         }
     }
 
     pub(crate) fn made(&self) {
         let since = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(since, Ordering::Relaxed);
+        self.state.last.store(since, Ordering::Relaxed);
+        self.state.waits.store(false, Ordering::Relaxed);
+    }
+
+    fn waits(&self) {
+        self.state.waits.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it is the body that nothing comes of.
+    pub(crate) fn is_waiting(&self) -> bool {
+        self.state.waits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn last(&self) -> Instant {
-        self.begun + Duration::from_millis(self.last.load(Ordering::Relaxed))
+        self.begun + Duration::from_millis(self.state.last.load(Ordering::Relaxed))
     }
 }
 
@@ -150,8 +167,9 @@ impl HttpBody for Body {
             }
             Kind::Stream(body, progress) => {
                 let frame = Pin::new(body).poll_frame(cx);
-                if frame.is_ready() {
-                    progress.made();
+                match frame {
+                    Poll::Ready(_) => progress.made(),
+                    Poll::Pending => progress.waits(),
                 }
                 frame
             }

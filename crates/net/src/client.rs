@@ -143,13 +143,16 @@ impl Client {
         let draft = Draft::of(&request);
         let progress = request.body().progress();
         let exchange = self.exchange(request, draft.as_ref(), &authority);
-        match within(deadlines.response_head, progress, exchange).await {
-            Some(result) => result,
-            None => Err(Error::TimeoutHead {
-                host: host(&authority),
-                after: deadlines.response_head,
-            }),
+        let after = deadlines.response_head;
+        if let Some(result) = within(after, progress.as_ref(), exchange).await {
+            return result;
         }
+        let host = host(&authority);
+        Err(if progress.is_some_and(|progress| progress.is_waiting()) {
+            Error::RequestStalled { host, after }
+        } else {
+            Error::TimeoutHead { host, after }
+        })
     }
 
     /// Sends one request and reads the whole response, for token endpoints and
@@ -249,7 +252,7 @@ impl Client {
 /// and since the last progress.
 async fn within<T>(
     limit: Duration,
-    progress: Option<Progress>,
+    progress: Option<&Progress>,
     work: impl Future<Output = T>,
 ) -> Option<T> {
     let mut work = std::pin::pin!(work);
@@ -258,7 +261,7 @@ async fn within<T>(
         if let Ok(done) = tokio::time::timeout_at(deadline, work.as_mut()).await {
             return Some(done);
         }
-        let extended = progress.as_ref()?.last() + limit;
+        let extended = progress?.last() + limit;
         if extended <= deadline {
             return None;
         }
@@ -344,7 +347,7 @@ mod tests {
             tokio::time::sleep(then).await;
             "answer"
         };
-        within(LIMIT, Some(progress.clone()), work).await
+        within(LIMIT, Some(&progress), work).await
     }
 
     #[tokio::test(start_paused = true)]

@@ -117,6 +117,14 @@ pub enum Error {
         /// Host and port.
         host: String,
     },
+    /// The request's own body did not go on for [`crate::Deadlines::response_head`].
+    #[error("the request's body for {host} did not go on for {} ms", .after.as_millis())]
+    RequestStalled {
+        /// Host and port.
+        host: String,
+        /// The time allowed.
+        after: Duration,
+    },
     /// More redirects than [`crate::Redirects::max`].
     #[error("more than {max} redirects")]
     TooManyRedirects {

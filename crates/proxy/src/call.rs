@@ -7,6 +7,8 @@ use bytes::Bytes;
 use chrono::Utc;
 use http::header::AUTHORIZATION;
 use http::{Method, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use linkspan_auth::request;
 use linkspan_net as net;
 use linkspan_shared::Core;
 use linkspan_shared::connections::Live;
@@ -37,6 +39,9 @@ pub struct Settings {
     pub idle_timeout: Duration,
     /// Bodies up to this size, in bytes, should come as [`Body::Held`].
     pub held_body_limit: usize,
+    /// The largest body, in bytes, that is taken where the template adds to it:
+    /// such a one is needed whole.
+    pub whole_body_limit: usize,
     /// How many calls to one provider are made at once.
     pub limits: Limits,
 }
@@ -156,6 +161,13 @@ impl Inner {
         let live = live::get(&self.core, key.clone(), Freshness::Cached).await?;
         record.provider(&live.integration.provider);
         let wants_plain = send::wants_plain(call, &live);
+        let body = match body {
+            Body::Streamed { body, length } if request::has_body(&live.template) => {
+                let limit = self.settings.whole_body_limit;
+                Body::Held(whole(body, length, limit).await?)
+            }
+            body => body,
+        };
         let Sent { answer, pass } = match body {
             Body::Held(body) => self.held(call, &key, live, body, record).await?,
             Body::Streamed { body, length } => {
@@ -239,11 +251,31 @@ impl Inner {
         if !body.is_empty() {
             target = target.with_body(&call.instructions.body_headers);
         }
+        let body = match send::merged(call, live, &body)? {
+            Some(merged) => {
+                target = target.with_json();
+                merged
+            }
+            None => body,
+        };
         let pass = self.gates.enter(&live.template.slug).await?;
         let client = &self.core.http;
         let answer = send::held(client, &self.settings, call, live, target, body, record).await;
         let answer = answer.map(|answer| answer.map(Source::Direct));
         Ok(Sent { answer, pass })
+    }
+}
+
+/// A body that came as a stream, where it is needed whole.
+async fn whole(body: net::Body, length: Option<u64>, limit: usize) -> Result<Bytes, Error> {
+    let is_large = length.is_some_and(|length| usize::try_from(length).map_or(true, |n| n > limit));
+    if is_large {
+        return Err(Error::BodyTooLarge { limit });
+    }
+    match Limited::new(body, limit).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Error::BodyTooLarge { limit }),
+        Err(_) => Err(Error::BodyBroken),
     }
 }
 

@@ -18,6 +18,16 @@ pub enum Error {
     /// The API gave no answer, or may not be called.
     #[error(transparent)]
     Net(#[from] net::Error),
+    /// The template adds to the body, so that it is needed whole, and it is
+    /// larger than what is taken.
+    #[error("the provider's template adds to the body, so it may have {limit} bytes at most")]
+    BodyTooLarge {
+        /// Bytes that are taken.
+        limit: usize,
+    },
+    /// The caller's body ended before it was complete.
+    #[error("the body ended before it was complete")]
+    BodyBroken,
     /// As many calls to the provider are under way, and as many wait, as this
     /// server makes at once.
     #[error(
@@ -44,6 +54,8 @@ impl Error {
             Self::Connection(error) => error.code(),
             Self::Prepare(error) => error.code(),
             Self::Net(error) => of_net(error),
+            Self::BodyTooLarge { .. } => ErrorCode::PayloadTooLarge,
+            Self::BodyBroken => ErrorCode::InvalidBody,
             Self::Saturated { .. } => ErrorCode::UpstreamSaturated,
         }
     }
@@ -56,7 +68,9 @@ fn of_net(error: &net::Error) -> ErrorCode {
         net::Error::TooManyRedirects { .. } => ErrorCode::ProxyTooManyRedirects,
         net::Error::InvalidUrl { .. } => ErrorCode::InvalidUriParams,
         net::Error::InvalidRequest { .. } => ErrorCode::InvalidHeaders,
-        net::Error::RequestBody { .. } => ErrorCode::InvalidBody,
+        net::Error::RequestBody { .. } | net::Error::RequestStalled { .. } => {
+            ErrorCode::InvalidBody
+        }
         net::Error::TimeoutConnect { .. }
         | net::Error::TimeoutHead { .. }
         | net::Error::TimeoutTotal { .. } => ErrorCode::UpstreamTimeout,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RANGE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
 use linkspan_auth::{Client, request};
 use linkspan_net as net;
 use linkspan_providers::Config;
@@ -24,23 +24,42 @@ pub(crate) struct Target {
     headers: HeaderMap,
 }
 
-/// Makes the request of what the caller, the template and the connection say.
-pub(crate) fn target(call: &Call<'_>, live: &Live) -> Result<Target, Error> {
-    let instructions = call.instructions;
+/// Lets `make` see what the caller, the template and the connection say.
+fn prepared<T>(
+    call: &Call<'_>,
+    live: &Live,
+    make: impl FnOnce(&request::Prepare<'_>) -> Result<T, linkspan_auth::Error>,
+) -> Result<T, linkspan_auth::Error> {
     let config = Config {
         template: &live.template,
         connection: &live.connection.connection_config,
         integration: &live.integration.config,
     };
     let client = client(live);
-    let prepared = request::prepare(&request::Prepare {
+    make(&request::Prepare {
         config: &config,
         client: client.as_ref(),
         credentials: &live.connection.credentials,
-        base_url_override: instructions.options.base_url_override.as_ref(),
+        base_url_override: call.instructions.options.base_url_override.as_ref(),
         path_and_query: call.path_and_query,
-        headers: &instructions.headers,
-    })?;
+        headers: &call.instructions.headers,
+    })
+}
+
+/// The caller's body with what the template adds to it; nothing if it stays as
+/// it is. GET, HEAD and OPTIONS have none.
+pub(crate) fn merged(call: &Call<'_>, live: &Live, body: &[u8]) -> Result<Option<Bytes>, Error> {
+    let has_body = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+    if !has_body.contains(&call.method) || !request::has_body(&live.template) {
+        return Ok(None);
+    }
+    let merged = prepared(call, live, |prepare| request::body(prepare, body))?;
+    Ok(merged.map(Bytes::from))
+}
+
+/// Makes the request of what the caller, the template and the connection say.
+pub(crate) fn target(call: &Call<'_>, live: &Live) -> Result<Target, Error> {
+    let prepared = prepared(call, live, request::prepare)?;
     let uri = Uri::try_from(prepared.url.as_str()).map_err(|_| net::Error::InvalidUrl {
         reason: "it cannot be written as a request target",
     })?;
@@ -68,7 +87,7 @@ pub(crate) fn wants_plain(call: &Call<'_>, live: &Live) -> bool {
 /// The OAuth client, for the templates whose headers or query send its id.
 fn client(live: &Live) -> Option<Client> {
     let proxy = live.template.proxy.as_ref()?;
-    if proxy.headers.is_empty() && proxy.query.is_empty() {
+    if proxy.headers.is_empty() && proxy.query.is_empty() && proxy.body.is_empty() {
         return None;
     }
     Some(Client {
@@ -85,6 +104,13 @@ impl Target {
         for (name, value) in body_headers {
             self.headers.entry(name).or_insert_with(|| value.clone());
         }
+        self
+    }
+
+    /// A body that the template has made is JSON.
+    pub(crate) fn with_json(mut self) -> Self {
+        let json = HeaderValue::from_static("application/json");
+        self.headers.entry(CONTENT_TYPE).or_insert(json);
         self
     }
 
@@ -108,11 +134,17 @@ pub(crate) async fn held(
     record: &mut Record,
 ) -> Result<Response<net::Incoming>, net::Error> {
     let headers = std::mem::take(&mut target.headers);
-    let redirects = redirects(call, live, &headers);
-    let request = target.request(call, headers, body);
-    let sent = client
-        .send_following(request, &redirects, settings.deadlines())
-        .await;
+    let sent = if request::has_body(&live.template) {
+        // The body may hold the credentials: where it goes is the caller's to see.
+        let request = target.request(call, headers, net::Body::full(body));
+        client.send(request, settings.deadlines()).await
+    } else {
+        let redirects = redirects(call, live, &headers);
+        let request = target.request(call, headers, body);
+        client
+            .send_following(request, &redirects, settings.deadlines())
+            .await
+    };
     note(record, call, &target.url, &sent);
     sent
 }

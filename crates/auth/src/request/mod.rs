@@ -2,6 +2,7 @@
 //! has (CONTRACT 2.7, "URL" and "Headers"). Pure, and on the hot path: what can
 //! be parsed beforehand is parsed in the template.
 
+mod body;
 mod headers;
 mod target;
 mod verification;
@@ -15,6 +16,7 @@ use url::Url;
 use crate::scope::RequestScope;
 use crate::{Client, Credentials, Error};
 
+pub use body::{body, has_body};
 pub use verification::verification;
 
 /// What a call is made of.

@@ -31,6 +31,15 @@ impl Call {
     }
 
     fn prepare(&self) -> Result<Prepared, Error> {
+        self.with(prepare)
+    }
+
+    fn body(&self, text: &str) -> Option<String> {
+        let merged = self.with(|call| body(call, text.as_bytes())).unwrap();
+        merged.map(|bytes| String::from_utf8(bytes).unwrap())
+    }
+
+    fn with<T>(&self, act: impl FnOnce(&Prepare<'_>) -> T) -> T {
         let client = Client {
             client_id: "id-1".into(),
             client_secret: None,
@@ -44,7 +53,7 @@ impl Call {
                 HeaderValue::from_static(value),
             );
         }
-        prepare(&Prepare {
+        act(&Prepare {
             config: &Config {
                 template: &self.template,
                 connection: self.connection.as_object().unwrap(),
@@ -232,4 +241,47 @@ fn debug_shows_no_secret() {
         shown.contains("authorization") && !shown.contains("key-1"),
         "{shown}"
     );
+}
+
+#[test]
+fn entries_of_the_template_join_a_json_object() {
+    let call = Call {
+        connection: json!({ "user": "me" }),
+        ..Call::new(template(
+            "{ base_url: 'https://x.com', body: { key: '${apiKey}', \
+               auth: { login: '${connectionConfig.user}' }, \
+               org: '${connectionConfig.org}' } }",
+        ))
+    };
+    let ours = r#""auth":{"login":"me"},"key":"key-1""#;
+    for (given, expected) in [
+        ("", format!("{{{ours}}}")),
+        (" \n", format!("{{{ours}}}")),
+        ("{ }", format!("{{{ours}}}")),
+        // Numbers, order and spaces are the caller's.
+        (
+            " {\"n\": 1.50, \"big\": 12345678901234567890123 } ",
+            format!("{{{ours},\"n\": 1.50, \"big\": 12345678901234567890123 }} "),
+        ),
+        (
+            r#"{"key":"own"}"#,
+            r#"{"auth":{"login":"me"},"key":"own"}"#.to_owned(),
+        ),
+    ] {
+        let merged = call.body(given).unwrap();
+        assert_eq!(merged, expected);
+        serde_json::from_str::<Value>(&merged).unwrap();
+    }
+    for unchanged in [
+        "[1]",
+        "7",
+        "null",
+        "{",
+        "a=1&b=2",
+        "<xml/>",
+        r#"{"key":1,"auth":2}"#,
+    ] {
+        assert_eq!(call.body(unchanged), None, "{unchanged}");
+    }
+    assert_eq!(Call::new(builtin("demo")).body("{}"), None);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use linkspan_net::{Body, Deadlines, Error, Limits};
@@ -196,6 +196,28 @@ async fn a_silent_server_is_given_up() {
             "{path}: {error:?}"
         );
     }
+}
+
+/// Whose fault it is that an upload does not go on.
+#[tokio::test]
+async fn a_silent_body_is_told_from_a_server_that_does_not_take_it() {
+    let deadlines = Deadlines {
+        response_head: Duration::from_millis(100),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let put = |body| Request::put(&url).body(body).unwrap();
+    let begun = stream::iter([Ok::<_, std::io::Error>(Bytes::from("begun"))]);
+    let silent = Body::stream(begun.chain(stream::pending()));
+    let error = client().send(put(silent), deadlines).await.unwrap_err();
+    assert!(matches!(error, Error::RequestStalled { .. }), "{error:?}");
+    assert!(!error.is_retryable());
+
+    // It is accepted by the kernel, and nobody reads it.
+    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>(Bytes::from(vec![0; 65_536])));
+    let sent = client().send(put(Body::stream(endless)), deadlines).await;
+    let error = sent.unwrap_err();
+    assert!(matches!(error, Error::TimeoutHead { .. }), "{error:?}");
 }
 
 #[tokio::test]

@@ -144,3 +144,76 @@ async fn a_body_says_when_to_try_again_and_arrives_whole_if_nobody_does() {
         assert!(arrived == body.as_bytes(), "{padding}");
     }
 }
+
+const MERGED: &str = "  body: { key: k1, org: '${connectionConfig.org}' }\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_template_adds_to_json_and_takes_it_whole() {
+    const LIMIT: usize = 4 * 1024 * 1024;
+    let limit = LIMIT.to_string();
+    let settings = [("LINKSPAN_SERVER_REQUEST_BODY_LIMIT", limit.as_str())];
+    let calls = Calls::start(&settings, &[("merging", MERGED)]).await;
+    let upstream = Upstream::start().await;
+    // Larger than what is held, so that it comes as a stream.
+    let large = "x".repeat(2 * 1024 * 1024);
+    for (method, given, expected) in [
+        (Method::POST, String::new(), r#"{"key":"k1"}"#.to_owned()),
+        (
+            Method::PUT,
+            r#"{"a": 1}"#.to_owned(),
+            r#"{"key":"k1","a": 1}"#.to_owned(),
+        ),
+        (Method::DELETE, "[1]".to_owned(), "[1]".to_owned()),
+        (
+            Method::PATCH,
+            format!(r#"{{"large":"{large}"}}"#),
+            format!(r#"{{"key":"k1","large":"{large}"}}"#),
+        ),
+    ] {
+        let call = calls.send(calls.request(method.clone(), &upstream, &[]), given);
+        let mut exchange = upstream.accept().await;
+        let length = format!("\r\ncontent-length: {}\r\n", expected.len());
+        assert!(
+            exchange.head.contains(&length),
+            "{method}: {}",
+            exchange.head
+        );
+        let is_json = exchange
+            .head
+            .contains("\r\ncontent-type: application/json\r\n");
+        assert_eq!(is_json, method != Method::DELETE);
+        assert!(
+            exchange.read(expected.len()).await == expected.as_bytes(),
+            "{method}"
+        );
+        exchange.send(OK).await;
+        assert_eq!(soon(call).await.unwrap().status(), StatusCode::OK);
+    }
+    let call = calls.get(&upstream, &[]);
+    let seen = upstream.answer(OK).await.head;
+    assert!(!seen.contains("content-"), "GET has no body: {seen}");
+    call.await.unwrap();
+
+    // A body with credentials in it does not follow a redirect.
+    let call = calls.send(calls.request(Method::POST, &upstream, &[]), "{}");
+    let away = "HTTP/1.1 307 Moved\r\nlocation: http://localhost:1/\r\ncontent-length: 0\r\n\r\n";
+    upstream.answer(away).await;
+    assert_eq!(
+        soon(call).await.unwrap().status(),
+        StatusCode::TEMPORARY_REDIRECT
+    );
+
+    let length = (LIMIT + 1).to_string();
+    let too_large = [("content-length", length.as_str())];
+    let mut caller = calls.dial(Method::POST, &upstream, &too_large, "").await;
+    let mut said = [0; 13];
+    soon(tokio::io::AsyncReadExt::read_exact(&mut caller, &mut said))
+        .await
+        .unwrap();
+    assert_eq!(&said, b"HTTP/1.1 413 ");
+    let (status, code, _) = calls.logged(7).await.pop().unwrap();
+    assert_eq!(
+        (status.as_str(), code.as_str()),
+        ("failed", Some("payload_too_large"))
+    );
+}

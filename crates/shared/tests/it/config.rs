@@ -54,7 +54,11 @@ fn defaults_are_valid_and_as_documented() {
     assert!(config.net.allow.is_empty() && config.net.deny.is_empty());
     assert_eq!(config.net.connect_timeout, Duration::from_secs(10));
     assert_eq!(config.proxy.timeout, Duration::from_secs(60));
+    assert_eq!(config.proxy.idle_timeout, Duration::from_secs(300));
     assert_eq!(config.proxy.held_body_limit, 1024 * 1024);
+    assert_eq!(config.proxy.calls_per_provider, 1_000);
+    assert_eq!(config.proxy.waiting_per_provider, 1_000);
+    assert_eq!(config.proxy.wait, Duration::from_secs(5));
     assert_eq!(config.cache.ttl, Duration::from_secs(5));
     assert!(config.providers.dir.is_none());
     assert_eq!(config.connect.session_ttl, Duration::from_secs(1800));
