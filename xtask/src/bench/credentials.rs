@@ -49,6 +49,11 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
         rate.held_to(Target::AtLeast(SHARE)),
         Row::new("credentials.cpu", median(&ours, |one| one.cpu_us), "µs/req"),
         Row::new(
+            "credentials.database_cpu",
+            median(&ours, |one| one.database_us),
+            "µs/req",
+        ),
+        Row::new(
             "credentials.p99_saturated",
             median(&ours, |one| one.p99_ms),
             "ms",

@@ -218,13 +218,18 @@ impl Field {
     }
 }
 
-fn small_get(name: &str, ours: &[Measured], theirs: &[Measured]) -> [Row; 3] {
+fn small_get(name: &str, ours: &[Measured], theirs: &[Measured]) -> [Row; 4] {
     let figure = |figure: &str, unit, of: fn(&Measured) -> f64| {
         Row::new(format!("{name}.{figure}"), median(ours, of), unit).against(median(theirs, of))
     };
     [
         rate(format!("{name}.rps"), ours, theirs).held_to(Target::AtLeast(SHARE)),
         figure("cpu", "µs/req", |one| one.cpu_us),
+        Row::new(
+            format!("{name}.database_cpu"),
+            median(ours, |one| one.database_us),
+            "µs/req",
+        ),
         figure("p99_saturated", "ms", |one| one.p99_ms),
     ]
 }

@@ -149,6 +149,7 @@ impl Linkspan {
             callers,
             connections,
             usage: self.usage(),
+            database: u32::try_from(self.database().pid()).ok().map(Usage::of),
         }
     }
 

@@ -116,6 +116,7 @@ impl Nginx {
             callers,
             connections,
             usage: self.usage(),
+            database: None,
         }
     }
 }

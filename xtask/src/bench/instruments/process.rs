@@ -69,9 +69,9 @@ impl Drop for Process {
 pub(in super::super) struct Usage(u32);
 
 impl Usage {
-    #[cfg(test)]
-    pub(super) fn of_this_process() -> Self {
-        Self(std::process::id())
+    /// Of a process by its id, and of its children.
+    pub(super) fn of(pid: u32) -> Self {
+        Self(pid)
     }
 
     /// User and system time so far, in microseconds.

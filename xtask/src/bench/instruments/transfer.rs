@@ -158,7 +158,7 @@ mod tests {
             address: sink().unwrap(),
             path: "/sink",
             headers: Vec::new(),
-            usage: Usage::of_this_process(),
+            usage: Usage::of(std::process::id()),
         };
         let mut stream = TcpStream::connect(transfer.address).unwrap();
         for bytes in [0, 1, 1_000_000] {

@@ -28,6 +28,8 @@ pub(in super::super) struct Load {
     /// Connections that each send one request after the other.
     pub(in super::super) connections: usize,
     pub(in super::super) usage: Usage,
+    /// Of the database that the server has, if it has one.
+    pub(in super::super) database: Option<Usage>,
 }
 
 /// What came of one run.
@@ -41,6 +43,8 @@ pub(in super::super) struct Measured {
     pub(in super::super) p99_ms: f64,
     /// Of the server and its children, for each answer.
     pub(in super::super) cpu_us: f64,
+    /// Of the database, for each answer.
+    pub(in super::super) database_us: f64,
 }
 
 /// The program, and a folder for its scripts.
@@ -106,15 +110,17 @@ impl Wrk {
                 command.arg("-s").arg(script);
             }
         }
-        let before = load.usage.cpu_us()?;
+        let cpu_us = |usage: Option<Usage>| usage.map_or(Ok(0.0), Usage::cpu_us);
+        let before = [cpu_us(Some(load.usage))?, cpu_us(load.database)?];
         let text = workspace::read(command.arg(&load.url))?;
-        let spent = load.usage.cpu_us()? - before;
+        let after = [cpu_us(Some(load.usage))?, cpu_us(load.database)?];
         let report = read(&text).with_context(|| format!("{}: wrk says\n{text}", load.name))?;
         Ok(Measured {
             answers: report.answers,
             rate: report.rate,
             p99_ms: report.p99_ms,
-            cpu_us: spent / report.answers,
+            cpu_us: (after[0] - before[0]) / report.answers,
+            database_us: (after[1] - before[1]) / report.answers,
         })
     }
 }
