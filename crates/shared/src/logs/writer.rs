@@ -26,9 +26,9 @@ const UNDER_WAY: usize = 2;
 /// How long an operation waits for others to share its INSERT.
 const LINGER: Duration = Duration::from_millis(250);
 
-/// Operations by column, as Postgres takes them: thirteen arrays, however many
-/// rows. A statement with a parameter for each value of a thousand rows took
-/// most of the time that storing them took, to be read and planned.
+/// Operations by column: one statement of thirteen arrays, however many rows. A
+/// parameter for each value would make thirteen thousand of them, which Postgres
+/// reads and plans again for each batch, since statements have no names.
 #[derive(Default)]
 struct Columns {
     environment_id: Vec<Uuid>,
@@ -171,8 +171,8 @@ async fn store_all(
             }
         }
         let batch = std::mem::take(&mut batch);
-        while storing.len() >= UNDER_WAY {
-            storing.join_next().await;
+        if storing.len() >= UNDER_WAY {
+            one_ends(&mut storing).await;
         }
         match make_partitions(&db, &mut partitions, &batch).await {
             Ok(()) => {
@@ -188,7 +188,15 @@ async fn store_all(
             );
         }
     }
-    while storing.join_next().await.is_some() {}
+    while !storing.is_empty() {
+        one_ends(&mut storing).await;
+    }
+}
+
+async fn one_ends(storing: &mut JoinSet<()>) {
+    if let Some(Err(error)) = storing.join_next().await {
+        tracing::error!(%error, "a batch of operations was lost");
+    }
 }
 
 async fn make_partitions(
