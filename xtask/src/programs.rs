@@ -70,6 +70,26 @@ pub(crate) const WRK: Program = Program {
     brew: &["wrk"],
 };
 
+/// The reference of the credentials benchmark.
+pub(crate) const PGBENCH: Program = Program {
+    variable: None,
+    names: &["pgbench"],
+    paths: &[],
+    apt: "postgresql",
+    dnf: "postgresql-contrib",
+    brew: &["postgresql@17"],
+};
+
+/// Asks the benchmarks' Postgres.
+pub(crate) const PSQL: Program = Program {
+    variable: None,
+    names: &["psql"],
+    paths: &[],
+    apt: "postgresql-client",
+    dnf: "postgresql",
+    brew: &["postgresql@17"],
+};
+
 impl Program {
     /// The program's path; installs it when it is missing, and says so.
     pub(crate) fn find_or_install(&self) -> Result<PathBuf> {

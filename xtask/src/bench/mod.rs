@@ -1,20 +1,29 @@
 //! `cargo xtask bench NAME`: the one way to every benchmark. Each measures us
 //! and a reference in the same run, so that a slow machine slows both.
 
+mod credentials;
+mod host;
+mod instruments;
+mod plan;
 mod proxy;
 mod row;
+mod start;
 
 use anyhow::{Result, bail};
 
+use self::plan::Plan;
 pub(crate) use row::Row;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Which one; without a name they are listed.
     name: Option<String>,
-    /// One JSON object a line instead of a table.
+    /// One JSON object a line instead of a table; the first is the machine.
     #[arg(long)]
     json: bool,
+    /// One short round of a debug build: tries the benchmark, measures nothing.
+    #[arg(long)]
+    smoke: bool,
 }
 
 /// A benchmark is a file in this folder and a line in [`BENCHES`].
@@ -22,14 +31,26 @@ struct Bench {
     name: &'static str,
     /// What it measures against what, in a line.
     about: &'static str,
-    run: fn() -> Result<Vec<Row>>,
+    run: fn(&Plan) -> Result<Vec<Row>>,
 }
 
-const BENCHES: &[Bench] = &[Bench {
-    name: "proxy",
-    about: "small GET through the proxy, against nginx's proxy_pass to the same upstream",
-    run: proxy::run,
-}];
+const BENCHES: &[Bench] = &[
+    Bench {
+        name: "proxy",
+        about: "calls through the proxy, against nginx's proxy_pass to the same upstream",
+        run: proxy::run,
+    },
+    Bench {
+        name: "credentials",
+        about: "GET /connections/{id}, against pgbench's prepared single-row select",
+        run: credentials::run,
+    },
+    Bench {
+        name: "start",
+        about: "time to healthy, and what an idle server takes",
+        run: start::run,
+    },
+];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let Some(name) = &arguments.name else {
@@ -45,11 +66,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             known.join(", ")
         );
     };
-    let rows = (bench.run)()?;
+    let host = host::Host::look();
+    if arguments.json {
+        println!("{}", serde_json::to_string(&host)?);
+    } else {
+        println!("{host}");
+    }
+    let plan = Plan::new(arguments.smoke)?;
+    let rows = (bench.run)(&plan)?;
     if arguments.json {
         print!("{}", row::lines(&rows)?);
     } else {
         print!("{}", row::table(&rows));
+    }
+    if arguments.smoke {
+        eprintln!("a smoke run: these figures say nothing");
     }
     Ok(())
 }

@@ -1,91 +1,240 @@
 //! The proxy against nginx's `proxy_pass`: the same upstream, the same cores,
 //! the same load, in turn.
 
-mod load;
-mod peer;
-mod subject;
-
 use anyhow::{Context, Result};
 
-use self::load::{Load, Measured};
-use self::peer::Nginx;
-use self::subject::Linkspan;
 use super::Row;
-use super::row::Target;
-use crate::programs::{NGINX, WRK};
-use crate::workspace;
+use super::instruments::linkspan::{Installation, Linkspan};
+use super::instruments::nginx::Nginx;
+use super::instruments::open_loop::{Latencies, OpenLoop};
+use super::instruments::transfer::{Transfer, Transferred, Way, sink};
+use super::instruments::wrk::{Headers, Measured, Wrk};
+use super::plan::Plan;
+use super::row::{Target, median};
 
-/// Runs of each; the median counts.
-const RUNS: usize = 5;
 /// What our throughput is to be of nginx's (docs/performance.md).
 const SHARE: f64 = 0.5;
 /// What the server may take under this load, in MB.
 const MEMORY_MB: f64 = 80.0;
+/// What our p99 may be above nginx's at half load, in ms.
+const ABOVE_MS: f64 = 1.0;
+/// How many connections callers open.
+const CONNECTIONS: [usize; 3] = [16, 64, 256];
+/// How many where only one number is measured.
+const USUAL: usize = 64;
+/// Accounts whose calls take turns, where there is more than one.
+const ACCOUNTS: usize = 200;
 
-pub(super) fn run() -> Result<Vec<Row>> {
-    let wrk = WRK.find_or_install()?;
-    let nginx = NGINX.find_or_install()?;
-    let build = ["build", "--release", "--package", "linkspan-cli"];
-    workspace::run(workspace::cargo().args(build))?;
-    let target = workspace::target()?;
-    let folder = tempfile::tempdir().context("cannot make a folder")?;
-
-    let upstream = Nginx::upstream(&nginx, &folder.path().join("upstream"))?;
-    let one = Nginx::proxy(&nginx, &folder.path().join("one"), 1, &upstream)?;
-    let two = Nginx::proxy(&nginx, &folder.path().join("two"), 2, &upstream)?;
-    let linkspan = Linkspan::start(&target, &upstream)?;
-
-    let subjects = [linkspan.load(), one.load(), two.load()];
-    let [ours, one, two] = measure(&wrk, &subjects)?;
-    let answers: f64 = ours.iter().map(|one| one.answers).sum();
-    let lost = 100.0 * linkspan.operations_lost()? / answers;
-    Ok(vec![
-        rate("proxy.small_get.rps", &ours, &two).held_to(Target::AtLeast(SHARE)),
-        rate("proxy.small_get.rps_to_one_worker", &ours, &one),
-        cpu("proxy.small_get.cpu", &ours, &two),
-        p99("proxy.small_get.p99_saturated", &ours, &two),
-        Row::new("proxy.small_get.operations_not_logged", lost, "%"),
-        Row::new("proxy.memory", linkspan.memory_mb()?, "MB").held_to(Target::AtMost(MEMORY_MB)),
-    ])
+/// What is measured, and what it is measured against.
+struct Field {
+    upstream: Nginx,
+    linkspan: Linkspan,
+    /// With as many workers as the server has threads.
+    nginx: Nginx,
+    /// With a single one.
+    single: Nginx,
+    /// The headers of each account's calls.
+    accounts: Vec<Headers>,
+    sink: std::net::SocketAddr,
+    wrk: Wrk,
+    _folder: tempfile::TempDir,
 }
 
-/// In turn, so that what else the machine does meets all alike; the first,
-/// short round fills caches and pools.
-fn measure<const N: usize>(
-    wrk: &std::path::Path,
-    subjects: &[Load; N],
-) -> Result<[Vec<Measured>; N]> {
-    for subject in subjects {
-        subject.warm_up(wrk)?;
-    }
-    let mut results = std::array::from_fn(|_| Vec::new());
-    for round in 1..=RUNS {
-        for (subject, results) in subjects.iter().zip(&mut results) {
-            let measured = subject.run(wrk)?;
-            eprintln!("round {round}: {:<20} {measured}", subject.name);
-            results.push(measured);
+pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
+    let field = Field::set_up(plan)?;
+    let mut rows = Vec::new();
+    let mut answers = 0.0;
+    let mut usual_rate = f64::NAN;
+    for connections in CONNECTIONS {
+        let ours = field.small_gets(plan, connections, &mut rows)?;
+        answers += ours.iter().map(|one| one.answers).sum::<f64>();
+        if connections == USUAL {
+            usual_rate = median(&ours, |one| one.rate);
         }
     }
-    Ok(results)
+    answers += field.accounts_in_turn(plan, &mut rows)?;
+    let lost = 100.0 * field.linkspan.operations_lost()? / answers;
+    rows.push(Row::new("proxy.operations_not_logged", lost, "%"));
+    let memory = field.linkspan.usage().resident_mb()?;
+    rows.push(Row::new("proxy.memory", memory, "MB").held_to(Target::AtMost(MEMORY_MB)));
+    rows.extend(field.at_half_load(plan, usual_rate / 2.0)?);
+    for way in [Way::Down, Way::Up] {
+        rows.extend(field.large(plan, way)?);
+    }
+    Ok(rows)
 }
 
-fn rate(name: &str, ours: &[Measured], theirs: &[Measured]) -> Row {
+impl Field {
+    fn set_up(plan: &Plan) -> Result<Self> {
+        let folder = tempfile::tempdir().context("cannot make a folder")?;
+        let at = |name| folder.path().join(name);
+        let upstream = Nginx::upstream(&at("upstream"), plan.large)?;
+        let sink = sink()?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let nginx = |name, workers| Nginx::proxy(&at(name), workers, upstream.address(), sink);
+        let (nginx, single) = (nginx("nginx", cores)?, nginx("single", 1)?);
+        let linkspan = Linkspan::start(Installation::new(plan)?)?;
+        let accounts = linkspan.connect(ACCOUNTS)?;
+        let headers = |id: &String| linkspan.headers(id, upstream.address());
+        Ok(Self {
+            accounts: accounts.iter().map(headers).collect(),
+            wrk: Wrk::find(folder.path())?,
+            upstream,
+            linkspan,
+            nginx,
+            single,
+            sink,
+            _folder: folder,
+        })
+    }
+
+    /// One account's calls, by so many connections.
+    fn small_gets(
+        &self,
+        plan: &Plan,
+        connections: usize,
+        rows: &mut Vec<Row>,
+    ) -> Result<Vec<Measured>> {
+        let one = &self.accounts[..1];
+        let path = "/proxy/items/1";
+        let ours = self.linkspan.load(path, connections, one.to_vec());
+        let theirs = self.nginx.load(connections, one.to_vec());
+        let (ours, theirs) = if connections == USUAL {
+            let single = self.single.load(connections, one.to_vec());
+            let [ours, theirs, single] = self.wrk.measure(plan, &[ours, theirs, single])?;
+            let name = format!("proxy.small_get.{connections}.rps_to_one_worker");
+            rows.push(rate(name, &ours, &single));
+            (ours, theirs)
+        } else {
+            let [ours, theirs] = self.wrk.measure(plan, &[ours, theirs])?;
+            (ours, theirs)
+        };
+        rows.extend(small_get(
+            &format!("proxy.small_get.{connections}"),
+            &ours,
+            &theirs,
+        ));
+        Ok(ours)
+    }
+
+    /// Calls of many accounts, one of each in turn; how many were answered.
+    fn accounts_in_turn(&self, plan: &Plan, rows: &mut Vec<Row>) -> Result<f64> {
+        let all = || self.accounts.clone();
+        let ours = self.linkspan.load("/proxy/items/1", USUAL, all());
+        let theirs = self.nginx.load(USUAL, all());
+        let [ours, theirs] = self.wrk.measure(plan, &[ours, theirs])?;
+        let name = format!("proxy.small_get.{USUAL}.accounts_{ACCOUNTS}");
+        rows.extend(small_get(&name, &ours, &theirs));
+        Ok(ours.iter().map(|one| one.answers).sum())
+    }
+
+    /// The same rate at both: half of what we can.
+    fn at_half_load(&self, plan: &Plan, rate: f64) -> Result<[Row; 4]> {
+        let load = |address, path| OpenLoop {
+            address,
+            path,
+            headers: self.accounts[0].clone(),
+            rate,
+            connections: USUAL,
+        };
+        let loads = [
+            load(self.linkspan.address(), "/proxy/items/1"),
+            load(self.nginx.address(), "/items/1"),
+        ];
+        for load in &loads {
+            load.run(plan.warm_up)?;
+        }
+        let mut results: [Vec<Latencies>; 2] = Default::default();
+        for round in 1..=plan.rounds {
+            for (load, results) in loads.iter().zip(&mut results) {
+                let latencies = load.run(plan.round)?;
+                let [p50, p99] = [0.5, 0.99].map(|share| latencies.quantile_ms(share));
+                eprintln!(
+                    "round {round}: {rate:.0} req/s to {}  p50 {p50:.2} ms  p99 {p99:.2} ms",
+                    load.path
+                );
+                results.push(latencies);
+            }
+        }
+        let [ours, theirs] = results;
+        let quantile = |of: &[Latencies], share| median(of, |one| one.quantile_ms(share));
+        let row = |name, share| {
+            Row::new(name, quantile(&ours, share), "ms").against(quantile(&theirs, share))
+        };
+        let above = quantile(&ours, 0.99) - quantile(&theirs, 0.99);
+        Ok([
+            Row::new("proxy.half_load.rps", rate, "req/s"),
+            row("proxy.half_load.p50", 0.5),
+            row("proxy.half_load.p99", 0.99),
+            Row::new("proxy.half_load.p99_above", above, "ms").held_to(Target::AtMost(ABOVE_MS)),
+        ])
+    }
+
+    /// One large body.
+    fn large(&self, plan: &Plan, way: Way) -> Result<[Row; 3]> {
+        let (api, ours, theirs) = match way {
+            Way::Down => (self.upstream.address(), "/proxy/large", "/large"),
+            Way::Up => (self.sink, "/proxy/sink", "/sink"),
+        };
+        let mut headers = self.accounts[0].clone();
+        headers.retain(|header| !header.starts_with("Base-Url-Override"));
+        headers.push(format!("Base-Url-Override: http://{api}"));
+        let transfers = [
+            Transfer {
+                name: "linkspan".to_owned(),
+                address: self.linkspan.address(),
+                path: ours,
+                headers,
+                usage: self.linkspan.usage(),
+            },
+            Transfer {
+                name: "nginx".to_owned(),
+                address: self.nginx.address(),
+                path: theirs,
+                headers: Vec::new(),
+                usage: self.nginx.usage(),
+            },
+        ];
+        let mut results: [Vec<Transferred>; 2] = Default::default();
+        for _ in 0..plan.rounds {
+            for (transfer, results) in transfers.iter().zip(&mut results) {
+                results.push(transfer.run(way, plan.large)?);
+            }
+        }
+        let [ours, theirs] = results;
+        let row = |figure: &str, unit, of: fn(&Transferred) -> f64| {
+            let name = format!("proxy.large_{}.{figure}", format!("{way:?}").to_lowercase());
+            Row::new(name, median(&ours, of), unit).against(median(&theirs, of))
+        };
+        let mut peak = row("peak_memory", "MB", |one| one.peak_mb);
+        // A budget in MB, not of nginx's.
+        peak.target = Some(MEMORY_MB);
+        peak.met = Some(peak.value <= MEMORY_MB);
+        Ok([
+            row("rate", "MB/s", |one| one.mb_a_second),
+            peak,
+            row("cpu", "s/GB", |one| one.cpu_s_a_gb),
+        ])
+    }
+}
+
+fn small_get(name: &str, ours: &[Measured], theirs: &[Measured]) -> [Row; 4] {
+    let figure = |figure: &str, unit, of: fn(&Measured) -> f64| {
+        Row::new(format!("{name}.{figure}"), median(ours, of), unit).against(median(theirs, of))
+    };
+    [
+        rate(format!("{name}.rps"), ours, theirs).held_to(Target::AtLeast(SHARE)),
+        figure("cpu", "µs/req", |one| one.cpu_us),
+        Row::new(
+            format!("{name}.database_cpu"),
+            median(ours, |one| one.database_us),
+            "µs/req",
+        ),
+        figure("p99_saturated", "ms", |one| one.p99_ms),
+    ]
+}
+
+fn rate(name: String, ours: &[Measured], theirs: &[Measured]) -> Row {
     let rate = |of: &[Measured]| median(of, |one| one.rate);
     Row::new(name, rate(ours), "req/s").against(rate(theirs))
-}
-
-fn cpu(name: &str, ours: &[Measured], theirs: &[Measured]) -> Row {
-    let cpu = |of: &[Measured]| median(of, |one| one.cpu_us);
-    Row::new(name, cpu(ours), "µs/req").against(cpu(theirs))
-}
-
-fn p99(name: &str, ours: &[Measured], theirs: &[Measured]) -> Row {
-    let p99 = |of: &[Measured]| median(of, |one| one.p99_ms);
-    Row::new(name, p99(ours), "ms").against(p99(theirs))
-}
-
-fn median(of: &[Measured], figure: impl Fn(&Measured) -> f64) -> f64 {
-    let mut figures: Vec<f64> = of.iter().map(figure).collect();
-    figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }

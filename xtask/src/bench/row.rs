@@ -68,6 +68,13 @@ impl Row {
     }
 }
 
+/// The middle one of the measurements' figures.
+pub(super) fn median<T>(of: &[T], figure: impl Fn(&T) -> f64) -> f64 {
+    let mut figures: Vec<f64> = of.iter().map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
 /// One JSON object a line.
 pub(crate) fn lines(rows: &[Row]) -> serde_json::Result<String> {
     rows.iter()
@@ -141,6 +148,12 @@ mod tests {
     #[test]
     fn a_budget_is_kept_on_its_good_side() {
         assert_eq!(rows().map(|row| row.met), [Some(true), Some(false), None]);
+    }
+
+    #[test]
+    fn the_median_is_the_middle_one_and_of_nothing_none() {
+        assert_eq!(median(&[3.0, 1.0, 100.0], |figure| *figure), 3.0);
+        assert!(median(&[], |figure: &f64| *figure).is_nan());
     }
 
     #[test]

@@ -43,6 +43,11 @@ impl Partitions {
         }
     }
 
+    /// Whether there is nothing to make for a day.
+    pub(super) fn knows(&self, day: NaiveDate) -> bool {
+        self.known.contains(&day)
+    }
+
     /// Makes the partition of a day, and with a new one drops those that are
     /// too old by then.
     pub(super) async fn ensure(
@@ -50,7 +55,7 @@ impl Partitions {
         conn: &mut Connection,
         day: NaiveDate,
     ) -> Result<(), Error> {
-        if self.known.contains(&day) {
+        if self.knows(day) {
             return Ok(());
         }
         let next = day.checked_add_days(Days::new(1)).unwrap_or(day);

@@ -4,62 +4,96 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use diesel::prelude::*;
+use chrono::{DateTime, NaiveDate, Utc};
+use diesel::sql_types::{self, Array, Int2, Int4, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
 use serde_json::Value;
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use uuid::Uuid;
 
 use super::Operation;
-use super::table::{Partitions, operations};
-use crate::db::Database;
-use crate::tenancy::EnvironmentId;
+use super::table::Partitions;
+use crate::db::{Connection, Database};
 
 /// Operations that wait to be stored. Beyond this they are dropped and counted:
 /// a slow log must not slow the calls that it describes.
 const QUEUE: usize = 20_000;
-/// Rows in one INSERT; Postgres takes 65,535 parameters, thirteen a row.
+/// Operations in one INSERT, at most.
 const BATCH: usize = 1_000;
+/// INSERTs under way at once: the next is made while Postgres has the last.
+const UNDER_WAY: usize = 2;
 /// How long an operation waits for others to share its INSERT.
 const LINGER: Duration = Duration::from_millis(250);
 
-#[derive(Insertable)]
-#[diesel(table_name = operations)]
-struct NewRow {
-    environment_id: EnvironmentId,
-    created_at: DateTime<Utc>,
-    id: Uuid,
-    kind: &'static str,
-    action: &'static str,
-    status: &'static str,
-    integration: Option<String>,
-    provider: Option<String>,
-    connection_id: Option<String>,
-    duration_ms: i32,
-    http_status: Option<i16>,
-    error_code: Option<&'static str>,
-    messages: Value,
+/// Operations by column: one statement of thirteen arrays, however many rows. A
+/// parameter for each value would make thirteen thousand of them, which Postgres
+/// reads and plans again for each batch, since statements have no names.
+#[derive(Default)]
+struct Columns {
+    environment_id: Vec<Uuid>,
+    created_at: Vec<DateTime<Utc>>,
+    id: Vec<Uuid>,
+    kind: Vec<&'static str>,
+    action: Vec<&'static str>,
+    status: Vec<&'static str>,
+    integration: Vec<Option<String>>,
+    provider: Vec<Option<String>>,
+    connection_id: Vec<Option<String>>,
+    duration_ms: Vec<i32>,
+    http_status: Vec<Option<i16>>,
+    error_code: Vec<Option<&'static str>>,
+    messages: Vec<Value>,
 }
 
-impl From<Operation> for NewRow {
-    fn from(operation: Operation) -> Self {
-        Self {
-            environment_id: operation.environment_id,
-            created_at: operation.created_at,
-            id: operation.id,
-            kind: operation.kind.as_str(),
-            action: operation.action,
-            status: operation.status.as_str(),
-            integration: operation.integration,
-            provider: operation.provider,
-            connection_id: operation.connection_id,
-            duration_ms: operation.duration_ms,
-            http_status: operation.http_status,
-            error_code: operation.error_code,
-            messages: serde_json::to_value(operation.messages).unwrap_or_default(),
+impl Columns {
+    fn push(&mut self, mut operation: Operation) {
+        for message in &mut operation.messages {
+            // Postgres has no NUL in its texts and would refuse the whole batch
+            // for one that a provider wrote.
+            if message.text.contains('\0') {
+                message.text = message.text.replace('\0', "\u{fffd}");
+            }
         }
+        let messages = serde_json::to_value(operation.messages);
+        self.environment_id.push(operation.environment_id.0);
+        self.created_at.push(operation.created_at);
+        self.id.push(operation.id);
+        self.kind.push(operation.kind.as_str());
+        self.action.push(operation.action);
+        self.status.push(operation.status.as_str());
+        self.integration.push(operation.integration);
+        self.provider.push(operation.provider);
+        self.connection_id.push(operation.connection_id);
+        self.duration_ms.push(operation.duration_ms);
+        self.http_status.push(operation.http_status);
+        self.error_code.push(operation.error_code);
+        self.messages.push(messages.unwrap_or_default());
+    }
+
+    async fn insert(self, conn: &mut Connection) -> Result<(), diesel::result::Error> {
+        diesel::sql_query(
+            "INSERT INTO logs.operations (environment_id, created_at, id, kind, action, status, \
+             integration, provider, connection_id, duration_ms, http_status, error_code, \
+             messages) SELECT * FROM \
+             unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind::<Array<sql_types::Uuid>, _>(self.environment_id)
+        .bind::<Array<Timestamptz>, _>(self.created_at)
+        .bind::<Array<sql_types::Uuid>, _>(self.id)
+        .bind::<Array<Text>, _>(self.kind)
+        .bind::<Array<Text>, _>(self.action)
+        .bind::<Array<Text>, _>(self.status)
+        .bind::<Array<Nullable<Text>>, _>(self.integration)
+        .bind::<Array<Nullable<Text>>, _>(self.provider)
+        .bind::<Array<Nullable<Text>>, _>(self.connection_id)
+        .bind::<Array<Int4>, _>(self.duration_ms)
+        .bind::<Array<Nullable<Int2>>, _>(self.http_status)
+        .bind::<Array<Nullable<Text>>, _>(self.error_code)
+        .bind::<Array<Jsonb>, _>(self.messages)
+        .execute(conn)
+        .await?;
+        Ok(())
     }
 }
 
@@ -125,6 +159,7 @@ async fn store_all(
     mut waiting: mpsc::Receiver<Operation>,
     dropped: Arc<AtomicU64>,
 ) {
+    let mut storing = JoinSet::new();
     let mut batch = Vec::new();
     while waiting.recv_many(&mut batch, BATCH).await > 0 {
         let deadline = tokio::time::Instant::now() + LINGER;
@@ -135,9 +170,15 @@ async fn store_all(
                 _ => break,
             }
         }
-        let rows: Vec<NewRow> = batch.drain(..).map(NewRow::from).collect();
-        if let Err(error) = store(&db, &mut partitions, &rows).await {
-            tracing::error!(%error, lost = rows.len(), "operations could not be logged");
+        let batch = std::mem::take(&mut batch);
+        if storing.len() >= UNDER_WAY {
+            one_ends(&mut storing).await;
+        }
+        match make_partitions(&db, &mut partitions, &batch).await {
+            Ok(()) => {
+                storing.spawn(store(db.clone(), batch));
+            }
+            Err(error) => say_lost(&error, batch.len()),
         }
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
@@ -147,22 +188,51 @@ async fn store_all(
             );
         }
     }
+    while !storing.is_empty() {
+        one_ends(&mut storing).await;
+    }
 }
 
-async fn store(
+async fn one_ends(storing: &mut JoinSet<()>) {
+    if let Some(Err(error)) = storing.join_next().await {
+        tracing::error!(%error, "a batch of operations was lost");
+    }
+}
+
+async fn make_partitions(
     db: &Database,
     partitions: &mut Partitions,
-    rows: &[NewRow],
+    batch: &[Operation],
 ) -> Result<(), crate::db::Error> {
-    let mut conn = db.conn().await?;
-    for row in rows {
-        partitions
-            .ensure(&mut conn, row.created_at.date_naive())
-            .await?;
+    let days = batch.iter().map(|one| one.created_at.date_naive());
+    let missing: Vec<NaiveDate> = days.filter(|day| !partitions.knows(*day)).collect();
+    if missing.is_empty() {
+        return Ok(());
     }
-    diesel::insert_into(operations::table)
-        .values(rows)
-        .execute(&mut conn)
-        .await?;
+    let mut conn = db.conn().await?;
+    for day in missing {
+        partitions.ensure(&mut conn, day).await?;
+    }
     Ok(())
+}
+
+async fn store(db: Database, batch: Vec<Operation>) {
+    let count = batch.len();
+    let mut columns = Columns::default();
+    for operation in batch {
+        columns.push(operation);
+    }
+    let stored: Result<(), crate::db::Error> = async {
+        let mut conn = db.conn().await?;
+        columns.insert(&mut conn).await?;
+        Ok(())
+    }
+    .await;
+    if let Err(error) = stored {
+        say_lost(&error, count);
+    }
+}
+
+fn say_lost(error: &crate::db::Error, lost: usize) {
+    tracing::error!(%error, lost, "operations could not be logged");
 }

@@ -6,6 +6,7 @@
 )]
 
 mod config;
+mod log_writer;
 mod pooler;
 mod schema;
 mod vault;

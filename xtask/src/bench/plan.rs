@@ -1,0 +1,63 @@
+//! How long and how often a benchmark measures, and of which build.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::workspace;
+
+/// A run of a benchmark.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// The folder that cargo builds into.
+    pub(super) target: PathBuf,
+    /// The program that is measured.
+    pub(super) program: PathBuf,
+    /// Measurements of each; the median counts.
+    pub(super) rounds: usize,
+    /// Of load in a round.
+    pub(super) round: Duration,
+    /// Of load before the first round, which fills caches and pools.
+    pub(super) warm_up: Duration,
+    /// Of the large body, in bytes.
+    pub(super) large: u64,
+    /// That an idle server is watched for.
+    pub(super) idle: Duration,
+}
+
+impl Plan {
+    /// Builds the program, and says how to measure it.
+    pub(super) fn new(is_smoke: bool) -> Result<Self> {
+        let mut build = workspace::cargo();
+        build.args(["build", "--package", "linkspan-cli"]);
+        if !is_smoke {
+            build.arg("--release");
+        }
+        workspace::run(&mut build)?;
+        let target = workspace::target()?;
+        let seconds = Duration::from_secs;
+        let program = |profile| target.join(profile).join("linkspan");
+        Ok(if is_smoke {
+            Self {
+                program: program("debug"),
+                rounds: 1,
+                round: seconds(1),
+                warm_up: seconds(1),
+                large: 64 << 20,
+                idle: seconds(3),
+                target,
+            }
+        } else {
+            Self {
+                program: program("release"),
+                rounds: 5,
+                round: seconds(5),
+                warm_up: seconds(2),
+                large: 1 << 30,
+                idle: seconds(60),
+                target,
+            }
+        })
+    }
+}
