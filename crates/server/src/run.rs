@@ -77,7 +77,7 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
             timeout: config.proxy.timeout,
             idle_timeout: config.proxy.idle_timeout,
             held_body_limit: config.proxy.held_body_limit,
-            whole_body_limit: request_body_limit,
+            whole_body_limit: config.server.request_body_limit,
             limits: linkspan_proxy::Limits {
                 calls: config.proxy.calls_per_provider,
                 waiting: config.proxy.waiting_per_provider,
