@@ -6,7 +6,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use actix_web::body::{BodySize, MessageBody};
@@ -111,6 +111,20 @@ impl Watched {
             .alarm
             .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(since + patience)));
         alarm.as_mut().poll(cx)
+    }
+}
+
+impl Drop for Watched {
+    /// A body that nobody wanted may have come nevertheless: then the caller is
+    /// at its next request, and not in the middle of this one.
+    fn drop(&mut self) {
+        let mut nobody = Context::from_waker(Waker::noop());
+        while let Poll::Ready(piece) = Pin::new(&mut self.payload).poll_next(&mut nobody) {
+            if !matches!(piece, Some(Ok(_))) {
+                self.progress.is_read.set(true);
+                return;
+            }
+        }
     }
 }
 

@@ -112,6 +112,10 @@ async fn an_idle_connection_is_closed() {
     let mut stream = sent(&app, HEALTH).await;
     read_answer(&mut stream).await;
     assert_eq!(until_closed(stream).await, "");
+    // A body that has come is over, though nobody read it.
+    let unread = post(&app, "/no/such/route", "Content-Length: 2") + "{}";
+    let answer = until_closed(sent(&app, &unread).await).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
     // What came with the request before it is not seen to begin.
     let pipelined = format!("{HEALTH}GET /hea");
     let answer = until_closed(sent(&app, &pipelined).await).await;
