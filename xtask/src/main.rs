@@ -1,4 +1,4 @@
-//! Development tasks: `cargo xtask dev | test | tidy | codegen | fuzz | bench`.
+//! Development tasks: `cargo xtask dev | test | tidy | codegen | fuzz | bench | soak`.
 
 #![expect(
     clippy::disallowed_methods,
@@ -11,6 +11,7 @@ mod dev;
 mod fuzz;
 mod pgbouncer;
 mod programs;
+mod soak;
 mod stage;
 mod test;
 mod tidy;
@@ -42,6 +43,8 @@ enum Task {
     Fuzz(fuzz::Arguments),
     /// Measure, side by side with a reference.
     Bench(bench::Arguments),
+    /// Kill and stop processes at random, for long, and look what was lost.
+    Soak(soak::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Task::Codegen(arguments) => codegen::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
+        Task::Soak(arguments) => soak::run(&arguments),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -137,7 +137,7 @@ fn installed(package: &Path) -> bool {
 
 /// The servers that the tests talk to; those that were started here end with
 /// this value. Fields drop in order: the pooler before what it points at.
-struct Databases {
+pub(crate) struct Databases {
     pooler: Option<PgBouncer>,
     server: Option<LocalPostgres>,
     admin: Url,
@@ -146,7 +146,7 @@ struct Databases {
 
 impl Databases {
     /// The server that the environment names, else one of our own.
-    async fn open(target: &Path, pgbouncer: Option<&Path>) -> Result<Self> {
+    pub(crate) async fn open(target: &Path, pgbouncer: Option<&Path>) -> Result<Self> {
         let named = url_in_environment(APP_URL)?;
         let (server, app) = match named {
             Some(app) => (None, app),
@@ -180,13 +180,13 @@ impl Databases {
         })
     }
 
-    fn told_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+    pub(crate) fn told_to<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command
             .env(APP_URL, self.app.as_str())
             .env(ADMIN_URL, self.admin.as_str())
     }
 
-    async fn close(self) -> Result<()> {
+    pub(crate) async fn close(self) -> Result<()> {
         if let Some(pooler) = self.pooler {
             pooler.stop().await?;
         }

@@ -41,6 +41,7 @@ error_codes! {
     CannotDeleteProdEnvironment = "cannot_delete_prod_environment", 400, "The environment `prod` stays as long as its account.";
     Conflict = "conflict", 409, "Something of this name is there already.";
     ConnectionRefreshBackoff = "connection_refresh_backoff", 424, "The last refresh of this connection failed a moment ago; try again in half a minute.";
+    ConnectionRefreshExhausted = "connection_refresh_exhausted", 424, "Refreshes of this connection failed on four days; its owner must reconnect, or force a refresh.";
     ConnectionTestFailed = "connection_test_failed", 400, "The provider refused these credentials.";
     DuplicateProviderConfig = "duplicate_provider_config", 409, "The environment already has an integration with this key.";
     Forbidden = "forbidden", 403, "The API key lacks the scope that this call needs.";

@@ -1,5 +1,8 @@
 //! The `linkspan` command line: one binary, one sub-command per role.
 
+mod background;
+#[cfg(debug_assertions)]
+mod breakpoints;
 mod commands;
 mod environment;
 mod files;
@@ -25,6 +28,8 @@ struct Cli {
 #[tokio::main]
 async fn main() -> std::process::ExitCode {
     let cli = Cli::parse();
+    #[cfg(debug_assertions)]
+    breakpoints::install();
     match cli.command.run(cli.config.as_deref()).await {
         Ok(()) => std::process::ExitCode::SUCCESS,
         Err(error) => {

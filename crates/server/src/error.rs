@@ -65,6 +65,14 @@ impl Failure {
         }
     }
 
+    /// The same failure with what a program may want to know.
+    pub(crate) fn with_payload(self, payload: serde_json::Value) -> Self {
+        Self {
+            payload: Some(payload),
+            ..self
+        }
+    }
+
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
     }

@@ -59,6 +59,7 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
             connect_session_life: config.connect.session_ttl,
             flow_life: config.oauth.flow_ttl,
             cache_life: config.cache.ttl,
+            refresh_lease: config.refresh.lease,
         },
     );
     Ok((core, task))

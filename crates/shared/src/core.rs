@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::connections::live::{Live, LiveKey};
+use crate::connections::refresh::Flights;
 use crate::db::Database;
 use crate::tenancy::api_keys::{self, Caller};
 use crate::vault::Vault;
@@ -29,6 +30,9 @@ pub struct Settings {
     pub flow_life: Duration,
     /// How long a replica may serve what another one has changed since.
     pub cache_life: Duration,
+    /// How long a server that stops answering keeps others from repeating its
+    /// refresh.
+    pub refresh_lease: Duration,
 }
 
 /// What every service of the core works with. Cheap to clone.
@@ -48,10 +52,12 @@ pub struct Core {
     pub settings: Arc<Settings>,
     callers: Cache<Vec<u8>, Caller>,
     pub(crate) live: Cache<LiveKey, Arc<Live>>,
+    pub(crate) refreshes: Flights,
 }
 
 impl Core {
-    /// Puts the parts together.
+    /// Puts the parts together. Must run inside a tokio runtime: refreshes stay
+    /// on it.
     #[must_use]
     pub fn new(
         db: Database,
@@ -78,6 +84,7 @@ impl Core {
                 .support_invalidation_closures()
                 .time_to_live(life)
                 .build(),
+            refreshes: Flights::on_this_runtime(),
         }
     }
 

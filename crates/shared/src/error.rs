@@ -1,6 +1,8 @@
 //! What the core fails with. Each error has a code of the API's error table;
 //! the server turns it into HTTP in one place.
 
+use std::sync::Arc;
+
 use linkspan_api::{ErrorCode, FieldError};
 
 use crate::{db, vault};
@@ -112,6 +114,14 @@ pub enum Error {
     /// A refresh failed less than half a minute ago.
     #[error("the last refresh failed a moment ago; try again in half a minute")]
     RefreshBackoff,
+    /// Refreshes failed on so many days that no more are tried unasked.
+    #[error(
+        "refreshes of this connection failed on {0} days: let its owner reconnect, or force a refresh"
+    )]
+    RefreshExhausted(i16),
+    /// A refresh that several callers waited for has failed.
+    #[error(transparent)]
+    Refresh(Arc<Error>),
 }
 
 /// The fields that are wrong, in words: `client.id: must be a string; …`.
@@ -153,6 +163,8 @@ impl Error {
             Self::MissingHmac | Self::ReplaceNeedsHmac { .. } => ErrorCode::MissingHmac,
             Self::InvalidHmac => ErrorCode::InvalidHmac,
             Self::RefreshBackoff => ErrorCode::ConnectionRefreshBackoff,
+            Self::RefreshExhausted(_) => ErrorCode::ConnectionRefreshExhausted,
+            Self::Refresh(error) => error.code(),
         }
     }
 
@@ -161,6 +173,7 @@ impl Error {
     pub fn fields(&self) -> &[FieldError] {
         match self {
             Self::Invalid { fields, .. } => fields,
+            Self::Refresh(error) => error.fields(),
             _ => &[],
         }
     }

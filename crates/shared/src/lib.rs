@@ -4,6 +4,7 @@
 //! It knows the domain and the database, and nothing of HTTP servers.
 
 pub mod assemble;
+pub mod breakpoint;
 pub mod config;
 pub mod connect_sessions;
 pub mod connections;

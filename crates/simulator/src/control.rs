@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::faults::Fault;
 use crate::grants::Grants;
 use crate::journal::{Refusal, SeenRequest};
+use crate::rotation::{Minted, Rotation};
 use crate::state::State;
 
 /// Looks into a running simulator and makes it misbehave. Clones share it, and
@@ -67,6 +68,30 @@ impl Control {
     /// the person withdraws the application's access. Access tokens stay good.
     pub fn revoke_refresh_tokens(&self) {
         self.state.change_grants(Grants::revoke_refresh_tokens);
+    }
+
+    /// Sets what becomes of refresh tokens that are exchanged from now on.
+    pub fn set_rotation(&self, rotation: Rotation) {
+        self.state
+            .change_grants(|grants| grants.set_rotation(rotation));
+    }
+
+    /// Sets the life of the access tokens issued from now on.
+    pub fn set_access_token_life(&self, life: Duration) {
+        self.state
+            .change_grants(|grants| grants.set_access_token_life(life));
+    }
+
+    /// A new grant, as if a person had authorised the client.
+    pub fn mint(&self) -> Minted {
+        let now = self.state.now();
+        self.state.change_grants(|grants| grants.mint(now))
+    }
+
+    /// The refresh token that is good now, of the grant that another one,
+    /// perhaps spent by now, belongs to; none when the grant has ended.
+    pub fn live_refresh_token(&self, of: &str) -> Option<String> {
+        self.state.grants().live_of_grant(of)
     }
 
     /// Puts the provider's clock forward, so that codes, sign-ins and access

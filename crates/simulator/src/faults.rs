@@ -8,7 +8,8 @@ pub enum Fault {
     /// The next token request is carried out at once (codes and refresh tokens
     /// are spent, new ones issued), but its answer is held back this long.
     SlowToken(Duration),
-    /// The next token request is answered so, as JSON, and nothing is carried
+    /// The next token request is answered so, as JSON
+    /// (as HTML when it begins with `<`), and nothing is carried
     /// out: a code or refresh token that it named stays good.
     TokenError {
         /// HTTP status, 200 to 599; anything else becomes 500.
@@ -16,6 +17,9 @@ pub enum Fault {
         /// The body as sent, which need not be JSON.
         body: String,
     },
+    /// The next refresh brings an access token alone: the refresh token stays
+    /// good and no new one is named.
+    KeepRefreshToken,
     /// The next request to a path is answered so, whatever its method.
     Status {
         /// The path as it stands in the request line, without the query.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::rotation::{Minted, Rotation};
 use crate::tickets::Authorization;
 
 /// How long a code may wait for its token request. RFC 6749 section 4.1.2
@@ -27,6 +28,8 @@ const MEMORY: Duration = Duration::from_secs(24 * 3600);
 pub(crate) struct Grants {
     #[serde(skip)]
     access_token_life: Duration,
+    #[serde(skip)]
+    rotation: Rotation,
     codes: HashMap<String, Code>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
@@ -56,6 +59,15 @@ struct Refresh {
     scope: String,
     issued: DateTime<Utc>,
     state: RefreshState,
+    #[serde(default)]
+    spent: Option<Spent>,
+}
+
+/// When a refresh token was exchanged, and for which.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Spent {
+    at: DateTime<Utc>,
+    successor: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -72,6 +84,7 @@ pub(crate) struct Tokens {
     pub(crate) access_token: String,
     token_type: &'static str,
     expires_in: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub(crate) refresh_token: String,
     scope: String,
 }
@@ -179,15 +192,86 @@ impl Grants {
         token: &str,
         now: DateTime<Utc>,
     ) -> Result<Tokens, GrantError> {
-        let found = self.refresh.get_mut(token);
-        let found = found.ok_or(GrantError::UnknownRefreshToken)?;
-        match found.state {
-            RefreshState::Spent => return Err(GrantError::SpentRefreshToken),
-            RefreshState::Revoked => return Err(GrantError::RevokedRefreshToken),
-            RefreshState::Live => found.state = RefreshState::Spent,
+        let (grant, scope) = self.live(token, now)?;
+        let successor = match self.successor(token, now) {
+            Some(successor) => successor,
+            None => self.issue_refresh(grant, &scope, now),
+        };
+        if let Some(found) = self.refresh.get_mut(token)
+            && found.state == RefreshState::Live
+        {
+            found.state = RefreshState::Spent;
+            found.spent = Some(Spent {
+                at: now,
+                successor: successor.clone(),
+            });
         }
+        Ok(self.issue_access(grant, scope, successor, now))
+    }
+
+    /// Issues an access token alone: the refresh token stays good, and the
+    /// answer has no new one (RFC 6749 section 6 allows both).
+    pub(crate) fn refresh_and_keep(
+        &mut self,
+        token: &str,
+        now: DateTime<Utc>,
+    ) -> Result<Tokens, GrantError> {
+        let (grant, scope) = self.live(token, now)?;
+        Ok(self.issue_access(grant, scope, String::new(), now))
+    }
+
+    /// The grant and scope of a refresh token that may be exchanged. One that
+    /// was exchanged before may end its grant.
+    fn live(&mut self, token: &str, now: DateTime<Utc>) -> Result<(Uuid, String), GrantError> {
+        let found = self.refresh.get(token);
+        let found = found.ok_or(GrantError::UnknownRefreshToken)?;
         let (grant, scope) = (found.grant, found.scope.clone());
-        Ok(self.issue(grant, scope, now))
+        match found.state {
+            RefreshState::Live => Ok((grant, scope)),
+            RefreshState::Revoked => Err(GrantError::RevokedRefreshToken),
+            RefreshState::Spent if self.successor(token, now).is_some() => Ok((grant, scope)),
+            RefreshState::Spent => {
+                if self.rotation.revokes_on_reuse {
+                    self.revoke_grant(grant);
+                }
+                Err(GrantError::SpentRefreshToken)
+            }
+        }
+    }
+
+    /// What a spent token was exchanged for, while it may come again.
+    fn successor(&self, token: &str, now: DateTime<Utc>) -> Option<String> {
+        let spent = self.refresh.get(token)?.spent.as_ref()?;
+        let is_live = self.refresh.get(&spent.successor)?.state == RefreshState::Live;
+        (is_live && now < spent.at + self.rotation.reuse_interval).then(|| spent.successor.clone())
+    }
+
+    /// The refresh token that is good now, of the grant that another one,
+    /// perhaps spent, belongs to.
+    pub(crate) fn live_of_grant(&self, token: &str) -> Option<String> {
+        let grant = self.refresh.get(token)?.grant;
+        let is_live = |found: &&(&String, &Refresh)| {
+            found.1.grant == grant && found.1.state == RefreshState::Live
+        };
+        let live = self.refresh.iter().find(|found| is_live(&found));
+        live.map(|(token, _)| token.clone())
+    }
+
+    /// A grant that no browser has asked for.
+    pub(crate) fn mint(&mut self, now: DateTime<Utc>) -> Minted {
+        let tokens = self.issue(Uuid::new_v4(), "items.read profile.read".into(), now);
+        Minted {
+            access_token: tokens.access_token,
+            refresh_token: tokens.refresh_token,
+        }
+    }
+
+    pub(crate) fn set_rotation(&mut self, rotation: Rotation) {
+        self.rotation = rotation;
+    }
+
+    pub(crate) fn set_access_token_life(&mut self, life: Duration) {
+        self.access_token_life = life;
     }
 
     /// The scope that an access token opens.
@@ -224,22 +308,39 @@ impl Grants {
     }
 
     fn issue(&mut self, grant: Uuid, scope: String, now: DateTime<Utc>) -> Tokens {
+        let refresh_token = self.issue_refresh(grant, &scope, now);
+        self.issue_access(grant, scope, refresh_token, now)
+    }
+
+    fn issue_refresh(&mut self, grant: Uuid, scope: &str, now: DateTime<Utc>) -> String {
         self.forget_old(now);
-        let (access_token, refresh_token) = (random("demo_access_"), random("demo_refresh_"));
+        let token = random("demo_refresh_");
+        let refresh = Refresh {
+            grant,
+            scope: scope.to_owned(),
+            issued: now,
+            state: RefreshState::Live,
+            spent: None,
+        };
+        self.refresh.insert(token.clone(), refresh);
+        token
+    }
+
+    fn issue_access(
+        &mut self,
+        grant: Uuid,
+        scope: String,
+        refresh_token: String,
+        now: DateTime<Utc>,
+    ) -> Tokens {
+        let access_token = random("demo_access_");
         let access = Access {
             grant,
             scope: scope.clone(),
             until: now + self.access_token_life,
             revoked: false,
         };
-        let refresh = Refresh {
-            grant,
-            scope: scope.clone(),
-            issued: now,
-            state: RefreshState::Live,
-        };
         self.access.insert(access_token.clone(), access);
-        self.refresh.insert(refresh_token.clone(), refresh);
         Tokens {
             access_token,
             token_type: "bearer",
@@ -278,6 +379,43 @@ mod tests {
             challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
             "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
         );
+    }
+
+    #[test]
+    fn a_spent_token_comes_again_for_a_while_and_then_ends_the_grant() {
+        let mut grants = Grants::new(Duration::from_secs(60));
+        grants.set_rotation(Rotation {
+            reuse_interval: Duration::from_secs(10),
+            revokes_on_reuse: true,
+        });
+        let start = Utc::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let first = grants.mint(start).refresh_token;
+        let second = grants.refresh(&first, at(0)).ok().unwrap().refresh_token;
+        let again = grants.refresh(&first, at(9)).ok().unwrap().refresh_token;
+        assert_eq!(again, second, "the answer is the same");
+        assert_eq!(grants.live_of_grant(&first), Some(second.clone()));
+        let late = grants.refresh(&first, at(10)).err();
+        assert_eq!(late, Some(GrantError::SpentRefreshToken));
+        let ended = grants.refresh(&second, at(10)).err();
+        assert_eq!(ended, Some(GrantError::RevokedRefreshToken));
+        assert_eq!(grants.live_of_grant(&first), None);
+    }
+
+    #[test]
+    fn a_spent_token_does_not_come_again_once_its_successor_is_spent() {
+        let mut grants = Grants::new(Duration::from_secs(60));
+        grants.set_rotation(Rotation {
+            reuse_interval: Duration::from_secs(10),
+            revokes_on_reuse: false,
+        });
+        let now = Utc::now();
+        let first = grants.mint(now).refresh_token;
+        let second = grants.refresh(&first, now).ok().unwrap().refresh_token;
+        let third = grants.refresh(&second, now).ok().unwrap().refresh_token;
+        let late = grants.refresh(&first, now).err();
+        assert_eq!(late, Some(GrantError::SpentRefreshToken));
+        assert_eq!(grants.live_of_grant(&first), Some(third));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use linkspan_shared::assemble::assemble;
-use linkspan_shared::connections::sweep;
 use linkspan_shared::logs::WriterTask;
 
+use crate::background::Background;
 use crate::shutdown::Stop;
 use crate::{environment, files, logging};
 
@@ -24,10 +24,9 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     let server = linkspan_server::start(core.clone(), &config)
         .context("server.bind (LINKSPAN_SERVER_BIND) must be an address that is free")?;
     tracing::info!(address = %server.address(), "listening");
-    let sweeper = tokio::spawn(sweep::run(core));
+    let background = Background::start(core);
     serve_until(server, stop.requested()).await?;
-    sweeper.abort();
-    let _ = sweeper.await;
+    background.stop().await;
     finish(log_writer).await;
     Ok(())
 }

@@ -18,7 +18,10 @@ use crate::program::{Program, Running, linkspan};
 
 /// A database that no command has touched yet.
 pub(crate) struct Installation {
-    database: TestDatabase,
+    url: String,
+    direct_url: String,
+    /// Dropped with this value, if it is the test server's.
+    database: Option<TestDatabase>,
 }
 
 /// A server that answers.
@@ -42,7 +45,20 @@ pub(crate) fn root_key(id: &str) -> String {
 impl Installation {
     pub(crate) async fn empty() -> Self {
         let database = TestDatabase::empty().await;
-        Self { database }
+        Self {
+            url: database.url().expose_secret().to_owned(),
+            direct_url: database.direct_url().expose_secret().to_owned(),
+            database: Some(database),
+        }
+    }
+
+    /// On the database of another server.
+    pub(crate) fn at(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            direct_url: url.to_owned(),
+            database: None,
+        }
     }
 
     /// With tables and the first account; the keys of `dev` and `prod`.
@@ -74,10 +90,9 @@ impl Installation {
 
     /// Lets a program work on this database.
     pub(crate) fn name_in(&self, program: Program) -> Program {
-        let (url, direct_url) = (self.database.url(), self.database.direct_url());
         program
-            .set("LINKSPAN_DATABASE_URL", url.expose_secret())
-            .set("LINKSPAN_DATABASE_DIRECT_URL", direct_url.expose_secret())
+            .set("LINKSPAN_DATABASE_URL", &self.url)
+            .set("LINKSPAN_DATABASE_DIRECT_URL", &self.direct_url)
     }
 
     /// A server on a free port, with nothing cached.
@@ -96,7 +111,8 @@ impl Installation {
 
     /// How many pages wait, as the database has it.
     pub(crate) async fn popup_channels(&self) -> i64 {
-        let pool = self.database.database();
+        let database = self.database.as_ref().expect("the test server's");
+        let pool = database.database();
         let mut conn = pool.conn().await.unwrap();
         let count = popup_channels::table.count().get_result(&mut conn).await;
         count.unwrap()
@@ -146,6 +162,19 @@ impl Api {
         headers: &[(&str, &str)],
         body: Value,
     ) -> (u16, Value) {
+        let answer = self.try_call(key, method, path, headers, body).await;
+        answer.expect("an answer")
+    }
+
+    /// The same for a server that may die meanwhile.
+    pub(crate) async fn try_call(
+        &self,
+        key: &str,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Result<(u16, Value), String> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base_url))
@@ -159,14 +188,14 @@ impl Api {
             body => body.to_string().into(),
         };
         let limits = net::Limits {
-            total: Duration::from_secs(30),
+            total: Duration::from_secs(60),
             max_body: 1024 * 1024,
         };
         let answer = self.client.fetch(request.body(body).unwrap(), limits).await;
-        let (head, body) = answer.expect("an answer").into_parts();
+        let (head, body) = answer.map_err(|error| error.to_string())?.into_parts();
         let text = || String::from_utf8_lossy(&body).into_owned().into();
         let json = serde_json::from_slice(&body).unwrap_or_else(|_| text());
-        (head.status.as_u16(), json)
+        Ok((head.status.as_u16(), json))
     }
 
     pub(crate) async fn get(&self, key: &str, path: &str) -> (u16, Value) {

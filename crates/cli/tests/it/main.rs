@@ -14,5 +14,6 @@ mod hmac;
 mod installation;
 mod keys;
 mod program;
+mod refresh;
 mod server;
 mod setup;

@@ -144,6 +144,13 @@ impl Running {
         kill_process(pid, signal).expect("it still runs");
     }
 
+    /// Waits for its end by a signal that it could not hear.
+    pub(crate) async fn died(mut self) {
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        let status = status.expect("it dies in time").unwrap();
+        assert!(!status.success(), "{status}: {:#?}", self.output);
+    }
+
     /// Waits for its end, and gives what it printed, line by line.
     pub(crate) async fn ended(mut self) -> (ExitStatus, Vec<String>) {
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;

@@ -4,14 +4,15 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::Utc;
 use linkspan_api::connect::Tags;
 use linkspan_api::connections::{
-    ConnectionFull, ConnectionList, ConnectionSummary, ImportConnection, UpdateConnection,
+    ConnectionError, ConnectionFull, ConnectionList, ConnectionSummary, ImportConnection,
+    UpdateConnection,
 };
 use linkspan_api::integrations::Success;
 use linkspan_api::legacy::ImportLegacyConnection;
 use linkspan_api::{ErrorCode, Scope};
 use linkspan_shared::connections::live::{self, Freshness, LiveKey};
 use linkspan_shared::connections::{self, Filter, Live};
-use linkspan_shared::{Error, integrations};
+use linkspan_shared::{Core, Error, integrations};
 
 use crate::app::State;
 use crate::error::Failure;
@@ -70,7 +71,7 @@ async fn list(
                 provider,
                 created: connection.created_at,
                 metadata: connection.metadata,
-                errors: Vec::new(),
+                errors: errors(connection.refresh_error_log_id),
                 end_user: connection.end_user,
                 tags: connection.tags,
             },
@@ -260,10 +261,37 @@ async fn get(
     } else {
         Freshness::Cached
     };
-    let live = live::get(&state.core, key, freshness)
-        .await
-        .map_err(unknown_integration)?;
-    Ok(HttpResponse::Ok().json(full(&live, may_read_credentials)))
+    match live::get(&state.core, key.clone(), freshness).await {
+        Ok(live) => Ok(HttpResponse::Ok().json(full(&live, may_read_credentials))),
+        Err(error) => Err(refused(&state.core, &key, error).await),
+    }
+}
+
+/// A connection whose refresh failed is shown beside the failure, without its
+/// credentials (CONTRACT 2.6).
+async fn refused(core: &Core, key: &LiveKey, error: Error) -> Failure {
+    let is_known = matches!(
+        error.code(),
+        ErrorCode::InvalidCredentials
+            | ErrorCode::ConnectionRefreshBackoff
+            | ErrorCode::ConnectionRefreshExhausted
+    );
+    let failure = unknown_integration(error);
+    if !is_known {
+        return failure;
+    }
+    match live::stored(core, key).await {
+        Ok(live) => failure.with_payload(serde_json::json!({ "connection": full(&live, false) })),
+        Err(_) => failure,
+    }
+}
+
+fn errors(refresh: Option<uuid::Uuid>) -> Vec<ConnectionError> {
+    let error = refresh.map(|operation| ConnectionError {
+        kind: "auth".to_owned(),
+        log_id: operation.to_string(),
+    });
+    error.into_iter().collect()
 }
 
 fn full(live: &Live, with_credentials: bool) -> ConnectionFull {
@@ -273,7 +301,7 @@ fn full(live: &Live, with_credentials: bool) -> ConnectionFull {
         connection_id: connection.connection_id.clone(),
         provider_config_key: live.integration.unique_key.clone(),
         provider: live.integration.provider.clone(),
-        errors: Vec::new(),
+        errors: errors(connection.refresh_error_log_id),
         end_user: connection.end_user.clone(),
         metadata: connection.metadata.clone(),
         connection_config: connections::shown(live, with_credentials).into(),

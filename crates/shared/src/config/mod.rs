@@ -15,7 +15,8 @@ mod value;
 
 pub use error::{Errors, Problem};
 pub use sections::{
-    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
+    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
+    Server, Vault,
 };
 
 use crate::{db, vault};
@@ -48,6 +49,8 @@ pub struct Config {
     pub connect: Connect,
     /// Authorisations under way.
     pub oauth: OAuth,
+    /// Fresh credentials.
+    pub refresh: Refresh,
     /// How much one environment may call.
     pub limits: Limits,
     effective: Vec<Effective>,
@@ -101,6 +104,7 @@ impl Config {
         let providers = validate::providers(read);
         let connect = validate::connect(read);
         let oauth = validate::oauth(read);
+        let refresh = validate::refresh(read);
         let limits = validate::limits(read);
         Some(Self {
             server: server?,
@@ -113,6 +117,7 @@ impl Config {
             providers: providers?,
             connect: connect?,
             oauth: oauth?,
+            refresh: refresh?,
             limits: limits?,
             effective: Vec::new(),
         })

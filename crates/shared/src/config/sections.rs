@@ -144,6 +144,14 @@ pub struct OAuth {
     pub flow_ttl: Duration,
 }
 
+/// `[refresh]`: fresh credentials.
+#[derive(Debug, Clone)]
+pub struct Refresh {
+    /// How long a server that stops answering keeps others from repeating its
+    /// refresh.
+    pub lease: Duration,
+}
+
 /// `[limits]`: how often one may call. A limit that is absent is none.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -10,7 +10,8 @@ use url::Url;
 
 use super::reader::Reader;
 use super::{
-    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Server, Vault,
+    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
+    Server, Vault,
 };
 use crate::vault::Keyring;
 
@@ -232,6 +233,11 @@ pub(super) fn oauth(read: &mut Reader) -> Option<OAuth> {
     Some(OAuth {
         flow_ttl: flow_ttl?,
     })
+}
+
+pub(super) fn refresh(read: &mut Reader) -> Option<Refresh> {
+    let lease = read.millis("refresh.lease_ms", 200..=60_000);
+    Some(Refresh { lease: lease? })
 }
 
 pub(super) fn limits(read: &mut Reader) -> Option<Limits> {

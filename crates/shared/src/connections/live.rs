@@ -67,15 +67,20 @@ pub enum Freshness {
 pub async fn get(core: &Core, key: LiveKey, freshness: Freshness) -> Result<Arc<Live>, Error> {
     if freshness == Freshness::Cached
         && let Some(live) = core.live.get(&key).await
-        && !refresh::is_due(&live)
+        && !refresh::is_wanted(&live)
     {
         return Ok(live);
     }
-    let mut live = load(core, &key).await?;
-    if freshness == Freshness::Forced || refresh::is_due(&live) {
-        live = refresh::run(core, live, freshness == Freshness::Forced).await?;
-    }
-    let live = Arc::new(live);
+    let live = stored(core, &key).await?;
+    note_fetched(core, &live.connection).await?;
+    let live = match refresh::run(core, live, freshness == Freshness::Forced).await {
+        Ok(live) => Arc::new(live),
+        Err(error) => {
+            // What is cached does not say yet that something is wrong.
+            core.live.invalidate(&key).await;
+            return Err(error);
+        }
+    };
     core.live.insert(key, Arc::clone(&live)).await;
     Ok(live)
 }
@@ -95,22 +100,33 @@ pub fn forget_integration(core: &Core, environment: EnvironmentId, unique_key: &
     }
 }
 
-async fn load(core: &Core, key: &LiveKey) -> Result<Live, Error> {
+/// The connection of a key as it is stored.
+///
+/// # Errors
+/// [`Error::UnknownIntegration`], [`Error::UnknownConnection`], or when the
+/// database fails.
+pub async fn stored(core: &Core, key: &LiveKey) -> Result<Live, Error> {
     let keys = core.vault.environment(key.environment).await?;
     let mut conn = core.db.conn().await?;
     let integration =
         integrations::get(&mut conn, &keys, key.environment, &key.integration).await?;
     let connection = store::get(&mut conn, &keys, &integration, &key.connection).await?;
-    if Utc::now() - connection.last_fetched_at > FETCHED_PRECISION {
-        diesel::update(connections::table.find((connection.environment_id, connection.id)))
-            .set(connections::last_fetched_at.eq(diesel::dsl::now))
-            .execute(&mut conn)
-            .await?;
-    }
     let template = core.template(&integration.provider)?;
     Ok(Live {
         integration: Arc::new(integration),
         template,
         connection,
     })
+}
+
+async fn note_fetched(core: &Core, connection: &Connection) -> Result<(), Error> {
+    if Utc::now() - connection.last_fetched_at <= FETCHED_PRECISION {
+        return Ok(());
+    }
+    let mut conn = core.db.conn().await?;
+    diesel::update(connections::table.find((connection.environment_id, connection.id)))
+        .set(connections::last_fetched_at.eq(diesel::dsl::now))
+        .execute(&mut conn)
+        .await?;
+    Ok(())
 }

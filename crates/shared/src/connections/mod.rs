@@ -5,6 +5,7 @@ pub(crate) mod configuration;
 mod edit;
 pub mod finish;
 mod import;
+pub mod keep_alive;
 mod list;
 pub mod live;
 pub mod metadata;

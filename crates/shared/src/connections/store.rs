@@ -1,8 +1,7 @@
 //! The table of connections.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
-use diesel::sql_types;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_api::connect::Tags;
 use linkspan_api::connections::ConnectionEndUser;
@@ -47,6 +46,10 @@ pub struct Connection {
     pub webhook_url_override: Option<String>,
     /// When a refresh last failed, unless one succeeded since.
     pub last_refresh_failure_at: Option<DateTime<Utc>>,
+    /// The operation that says why it failed.
+    pub refresh_error_log_id: Option<Uuid>,
+    /// On how many days (UTC) refreshes failed since the last that succeeded.
+    pub refresh_failure_days: i16,
     /// When its credentials were last asked for.
     pub last_fetched_at: DateTime<Utc>,
     /// When it was created.
@@ -79,6 +82,8 @@ pub(super) struct Row {
     pub(super) tags: Value,
     pub(super) end_user: Option<Value>,
     pub(super) last_refresh_failure_at: Option<DateTime<Utc>>,
+    pub(super) refresh_error_log_id: Option<Uuid>,
+    pub(super) refresh_failure_days: i16,
     pub(super) last_fetched_at: DateTime<Utc>,
     pub(super) created_at: DateTime<Utc>,
     pub(super) updated_at: DateTime<Utc>,
@@ -107,6 +112,8 @@ impl Row {
             connection_id: self.connection_id,
             credentials_version: self.credentials_version,
             last_refresh_failure_at: self.last_refresh_failure_at,
+            refresh_error_log_id: self.refresh_error_log_id,
+            refresh_failure_days: self.refresh_failure_days,
             last_fetched_at: self.last_fetched_at,
             created_at: self.created_at,
             updated_at: self.updated_at,
@@ -317,6 +324,9 @@ async fn fill(
                 .transpose()?),
             connections::webhook_url_override.eq(&new.webhook_url_override),
             connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+            connections::refresh_error_log_id.eq(None::<Uuid>),
+            connections::refresh_failure_days.eq(0),
+            connections::refresh_failure_counted_on.eq(None::<NaiveDate>),
             connections::updated_at.eq(diesel::dsl::now),
         ))
         .returning(Row::as_returning())
@@ -413,50 +423,4 @@ pub async fn delete(
         0 => Err(unknown(integration, connection_id)),
         _ => Ok(()),
     }
-}
-
-/// Stores refreshed credentials if the ones that the refresh spent are still
-/// the stored ones. Answers whether they were.
-///
-/// # Errors
-/// When the database fails.
-pub(super) async fn replace_credentials(
-    conn: &mut db::Connection,
-    keys: &EnvironmentKeys,
-    spent: &Connection,
-    fresh: &Credentials,
-) -> Result<bool, Error> {
-    let id = spent.id.to_be_bytes();
-    let updated = diesel::update(connections::table.find((spent.environment_id, spent.id)))
-        .filter(connections::credentials_version.eq(spent.credentials_version))
-        .set((
-            connections::credentials.eq(keys.seal_json(&credentials_context(&id), fresh)?),
-            connections::credentials_version.eq(spent.credentials_version + 1),
-            connections::credentials_expire_at.eq(fresh.expires_at()),
-            connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
-            connections::updated_at.eq(diesel::dsl::now),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(updated == 1)
-}
-
-/// Notes that a refresh failed now, by the database's clock.
-///
-/// # Errors
-/// When the database fails.
-pub(super) async fn note_refresh_failure(
-    conn: &mut db::Connection,
-    connection: &Connection,
-) -> Result<(), Error> {
-    diesel::update(connections::table.find((connection.environment_id, connection.id)))
-        .filter(connections::credentials_version.eq(connection.credentials_version))
-        .set(
-            connections::last_refresh_failure_at.eq(diesel::dsl::now
-                .into_sql::<sql_types::Timestamptz>()
-                .nullable()),
-        )
-        .execute(conn)
-        .await?;
-    Ok(())
 }

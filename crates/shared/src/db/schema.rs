@@ -107,6 +107,10 @@ diesel::table! {
         updated_at -> Timestamptz,
         webhook_url_override -> Nullable<Text>,
         config_secrets -> Nullable<Bytea>,
+        refresh_error_log_id -> Nullable<Uuid>,
+        refresh_failure_days -> Int2,
+        refresh_failure_counted_on -> Nullable<Date>,
+        keep_alive_at -> Timestamptz,
     }
 }
 
@@ -116,6 +120,8 @@ diesel::table! {
         connection -> Int8,
         holder -> Uuid,
         expires_at -> Timestamptz,
+        credentials_version -> Int8,
+        is_contested -> Bool,
     }
 }
 
@@ -156,4 +162,9 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(environments, api_keys, data_keys);
 diesel::allow_tables_to_appear_in_same_query!(environments, hmac_keys);
-diesel::allow_tables_to_appear_in_same_query!(integrations, connections, oauth_flows);
+diesel::allow_tables_to_appear_in_same_query!(
+    integrations,
+    connections,
+    oauth_flows,
+    refresh_leases
+);

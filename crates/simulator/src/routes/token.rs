@@ -25,7 +25,10 @@ pub(crate) async fn token(
         Some(Fault::TokenError { status, body }) => {
             return Ok(HttpResponse::build(status_or_500(status))
                 .insert_header((CACHE_CONTROL, "no-store"))
-                .content_type("application/json")
+                .content_type(match body.starts_with('<') {
+                    true => "text/html",
+                    false => "application/json",
+                })
                 .body(body));
         }
         Some(Fault::SlowToken(by)) => delay = by,
@@ -101,7 +104,11 @@ fn refresh(state: &State, params: &Params) -> Result<Tokens, Refused> {
         .map_err(|error: ParamError| Refused::bad_request(error))?;
     authenticate(state, id, secret)?;
     let now = state.now();
-    let outcome = state.change_grants(|grants| grants.refresh(token, now));
+    let keeps = state.take_fault(|fault| *fault == Fault::KeepRefreshToken);
+    let outcome = state.change_grants(|grants| match keeps {
+        Some(_) => grants.refresh_and_keep(token, now),
+        None => grants.refresh(token, now),
+    });
     let tokens = outcome.map_err(invalid_grant)?;
     state.record(|journal| journal.refreshes += 1);
     Ok(tokens)

@@ -7,13 +7,11 @@ mod welcome;
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use linkspan_shared::Core;
 use linkspan_shared::assemble::{self, assemble};
 use linkspan_shared::config::Config;
-use linkspan_shared::connections::sweep;
 use linkspan_shared::tenancy::api_keys;
 use linkspan_shared::tenancy::bootstrap;
 use linkspan_shared::tenancy::environments::Environment;
@@ -26,6 +24,7 @@ use self::data_dir::DataDir;
 use self::database::Database;
 use self::ready_file::{Ready, ReadyFile};
 use super::{migrate, server};
+use crate::background::Background;
 use crate::shutdown::Stop;
 use crate::terminal::say;
 use crate::{environment, logging};
@@ -230,14 +229,13 @@ async fn start_demo(args: &Args, data: &DataDir) -> Result<Simulator> {
 
 impl Platform {
     async fn run(self, stop: &mut Stop) -> Result<()> {
-        let sweeper = tokio::spawn(sweep::run(self.core));
+        let background = Background::start(self.core);
         let stopping = async {
             stop.requested().await;
             say("\nStopping…");
         };
         server::serve_until(self.server, stopping).await?;
-        sweeper.abort();
-        let _ = tokio::time::timeout(Duration::from_secs(5), sweeper).await;
+        background.stop().await;
         self.demo.stop().await;
         server::finish(self.log_writer).await;
         Ok(())

@@ -1,0 +1,7 @@
+//! Refreshes by several real processes, some of which die or stand still.
+
+mod crowd;
+mod killed;
+mod outage;
+mod paused;
+mod world;

@@ -1,0 +1,86 @@
+//! Connections of any age.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::sql_types::Text;
+use diesel_async::RunQueryDsl;
+use linkspan_simulator::Fault;
+use linkspan_testkit::{Reply, TestApp};
+use serde_json::{Value, json};
+
+pub(super) async fn force(app: &TestApp, connection: &str) -> Reply {
+    let path = format!("/connections/{connection}?provider_config_key=demo&force_refresh=true");
+    app.get(&path).await
+}
+
+pub(super) async fn get(app: &TestApp, connection: &str) -> Reply {
+    let path = format!("/connections/{connection}?provider_config_key=demo");
+    app.get(&path).await
+}
+
+pub(super) fn tokens(reply: &Reply) -> (Value, Value) {
+    let credentials = &reply.json()["credentials"];
+    (
+        credentials["access_token"].clone(),
+        credentials["refresh_token"].clone(),
+    )
+}
+
+/// An app that caches nothing, with an integration `demo`.
+pub(super) async fn app() -> TestApp {
+    let app = TestApp::start_with(&[("LINKSPAN_CACHE_TTL_MS", "0")]).await;
+    app.create_demo("demo").await;
+    app
+}
+
+/// A connection whose access token expires in so long; its tokens.
+pub(super) async fn connect(app: &TestApp, id: &str, expires_in: TimeDelta) -> (Value, Value) {
+    let minted = app.provider.control().mint();
+    let expires_at: DateTime<Utc> = Utc::now() + expires_in;
+    let reply = app
+        .post(
+            "/connections",
+            json!({
+                "provider_config_key": "demo",
+                "connection_id": id,
+                "credentials": {
+                    "type": "OAUTH2",
+                    "access_token": minted.access_token,
+                    "refresh_token": minted.refresh_token,
+                    "expires_at": expires_at.to_rfc3339(),
+                },
+            }),
+        )
+        .await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    (minted.access_token.into(), minted.refresh_token.into())
+}
+
+pub(super) const EXPIRED: TimeDelta = TimeDelta::hours(-1);
+
+/// The next token request is answered by an error.
+pub(super) fn refuse_next(app: &TestApp) {
+    app.provider.control().fail_next(Fault::TokenError {
+        status: 400,
+        body: r#"{"error":"invalid_grant","error_description":"no longer"}"#.into(),
+    });
+}
+
+/// Changes a connection in the database, as time would.
+pub(super) async fn age(app: &TestApp, connection: &str, set: &str) {
+    let mut conn = app.core.db.conn().await.unwrap();
+    let changed = diesel::sql_query(format!(
+        "UPDATE connections SET {set} WHERE connection_id = $1"
+    ))
+    .bind::<Text, _>(connection)
+    .execute(&mut conn)
+    .await
+    .unwrap();
+    assert_eq!(changed, 1);
+}
+
+/// As if the last failure were half a minute ago.
+pub(super) const BACKOFF_OVER: &str =
+    "last_refresh_failure_at = last_refresh_failure_at - interval '31 seconds'";
+/// As if it were a day ago.
+pub(super) const A_DAY_LATER: &str = "last_refresh_failure_at = last_refresh_failure_at \
+     - interval '1 day', refresh_failure_counted_on = refresh_failure_counted_on - 1";

@@ -1,0 +1,31 @@
+//! Named points of the work at which a test lets the process die or stand
+//! still. They exist in builds with debug assertions only: a release build has
+//! neither the hook nor the calls.
+//!
+//! | Point | Where the process is |
+//! |---|---|
+//! | `refresh.leased` | It has the lease and has asked nobody yet. |
+//! | `refresh.answered` | The provider has answered; nothing is stored. |
+//! | `refresh.stored` | The answer is stored; the lease is still held. |
+//! | `refresh.released` | All is done; nobody has been told. |
+
+#[cfg(debug_assertions)]
+static HOOK: std::sync::OnceLock<fn(&'static str)> = std::sync::OnceLock::new();
+
+/// Sets what is called at every point, with its name. Only the first call
+/// counts.
+#[cfg(debug_assertions)]
+pub fn install(hook: fn(&'static str)) {
+    let _ = HOOK.set(hook);
+}
+
+/// Says that the work has come to a point.
+#[inline]
+pub(crate) fn reach(point: &'static str) {
+    #[cfg(debug_assertions)]
+    if let Some(hook) = HOOK.get() {
+        hook(point);
+    }
+    #[cfg(not(debug_assertions))]
+    let _ = point;
+}

@@ -1,0 +1,157 @@
+//! Connections that nobody uses are refreshed all the same, once a day: many
+//! providers forget a refresh token that is not used for long (CONTRACT 2.8).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+use diesel_async::RunQueryDsl;
+use futures_util::{StreamExt as _, stream};
+use uuid::Uuid;
+
+use super::live::{self, LiveKey};
+use super::refresh;
+use crate::tenancy::EnvironmentId;
+use crate::{Core, Error};
+
+/// How often the background looks for what is due (CONTRACT 2.8).
+const EVERY: Duration = Duration::from_secs(600);
+/// How often it looks for interrupted refreshes, at the longest.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+/// How many connections are claimed in one statement, and refreshed at once.
+const PAGE: i64 = 100;
+const AT_ONCE: usize = 8;
+
+/// Claims what is due for an hour, in which nobody else looks at it: a claim
+/// that its server does not live to fulfil is made again then, as is one whose
+/// refresh fails. What was fetched during the last day is not due after all;
+/// fetching does not write that time down here, since that would be a write
+/// for each call.
+const CLAIM: &str = "UPDATE connections c SET keep_alive_at = CASE \
+        WHEN c.last_fetched_at > now() - interval '1 day' \
+        THEN c.last_fetched_at + interval '1 day' \
+        ELSE now() + interval '1 hour' END \
+    FROM (SELECT environment_id, id FROM connections \
+        WHERE keep_alive_at <= now() AND credentials_expire_at IS NOT NULL \
+            AND refresh_failure_days < 4 \
+        ORDER BY keep_alive_at LIMIT $1 FOR UPDATE SKIP LOCKED) due, integrations i \
+    WHERE c.environment_id = due.environment_id AND c.id = due.id \
+        AND i.environment_id = c.environment_id AND i.id = c.integration_id \
+    RETURNING c.environment_id, c.id, c.connection_id, i.unique_key, \
+        c.last_fetched_at <= now() - interval '1 day' AS is_due";
+
+const FULFIL: &str = "UPDATE connections SET keep_alive_at = now() + interval '1 day' \
+    WHERE environment_id = $1 AND id = $2";
+
+#[derive(QueryableByName)]
+struct Claimed {
+    #[diesel(sql_type = diesel::sql_types::Uuid)]
+    environment_id: Uuid,
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Text)]
+    connection_id: String,
+    #[diesel(sql_type = Text)]
+    unique_key: String,
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    is_due: bool,
+}
+
+/// How many connections one look has claimed, and what became of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Their credentials were fetched for nobody, and refreshed if they were due.
+    pub kept: usize,
+    /// The refresh failed; they are looked at again in an hour.
+    pub failed: usize,
+}
+
+/// Keeps connections alive, and repeats refreshes whose server has gone, until
+/// it is cancelled. Any number of servers may do so at once: each connection is
+/// claimed by one of them.
+pub async fn run(core: Core) {
+    let look = (core.settings.refresh_lease / 4).min(LONGEST_LOOK);
+    let keep = async {
+        let mut every = tokio::time::interval(EVERY);
+        loop {
+            every.tick().await;
+            match keep_alive(&core).await {
+                Ok(report) if report == Report::default() => {}
+                Ok(report) => tracing::info!(?report, "unused connections kept alive"),
+                Err(error) => tracing::warn!(%error, "connections could not be kept alive"),
+            }
+        }
+    };
+    let repeat = async {
+        loop {
+            tokio::time::sleep(look).await;
+            if let Err(error) = refresh::repeat_abandoned(&core).await {
+                tracing::warn!(%error, "interrupted refreshes could not be looked for");
+            }
+        }
+    };
+    tokio::join!(keep, repeat);
+}
+
+/// Fetches the credentials of every connection that nobody fetched for a day,
+/// unless its refreshes are exhausted.
+///
+/// # Errors
+/// When the database fails; connections that were claimed are looked at again
+/// in an hour.
+pub async fn keep_alive(core: &Core) -> Result<Report, Error> {
+    let mut report = Report::default();
+    loop {
+        let claimed = claim(core).await?;
+        let is_last = claimed.len() < usize::try_from(PAGE).unwrap_or(usize::MAX);
+        let kept: Vec<bool> = stream::iter(claimed.into_iter().filter(|one| one.is_due))
+            .map(|one| async move { keep(core, &one).await })
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let failed = kept.iter().filter(|kept| !**kept).count();
+        report.failed += failed;
+        report.kept += kept.len() - failed;
+        if is_last {
+            return Ok(report);
+        }
+    }
+}
+
+async fn claim(core: &Core) -> Result<Vec<Claimed>, Error> {
+    let mut conn = core.db.conn().await?;
+    Ok(diesel::sql_query(CLAIM)
+        .bind::<BigInt, _>(PAGE)
+        .load(&mut conn)
+        .await?)
+}
+
+async fn keep(core: &Core, one: &Claimed) -> bool {
+    match refreshed(core, one).await {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(connection = one.id, %error, "an unused connection could not be refreshed");
+            false
+        }
+    }
+}
+
+async fn refreshed(core: &Core, one: &Claimed) -> Result<(), Error> {
+    let environment = EnvironmentId(one.environment_id);
+    let key = LiveKey::new(environment, &one.unique_key, &one.connection_id);
+    let live = live::stored(core, &key).await?;
+    let live = refresh::run(core, live, false).await?;
+    // A token that still works hides a refresh that has failed.
+    let is_kept = !refresh::is_due(&live);
+    core.live.insert(key, Arc::new(live)).await;
+    if is_kept {
+        let mut conn = core.db.conn().await?;
+        diesel::sql_query(FULFIL)
+            .bind::<diesel::sql_types::Uuid, _>(one.environment_id)
+            .bind::<BigInt, _>(one.id)
+            .execute(&mut conn)
+            .await?;
+    }
+    Ok(())
+}

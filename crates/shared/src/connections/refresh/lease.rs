@@ -1,0 +1,180 @@
+//! The right to ask the provider, as a row that its holder keeps renewing.
+
+use std::convert::Infallible;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use diesel::result::{DatabaseErrorKind, Error as Query};
+use diesel::sql_types::{BigInt, Double, Uuid as SqlUuid};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use crate::connections::Live;
+use crate::tenancy::EnvironmentId;
+use crate::{Core, Error, db};
+
+/// The right to refresh one connection. It runs out by the database's clock
+/// unless its holder renews it.
+///
+/// A lease that has run out is contested first: its holder has a quarter of its
+/// life to renew it, or to store what it has got, before another takes it over.
+/// After an outage of the database, when all leases have run out, holders that
+/// live are thus not overtaken, and a refresh token is not spent twice.
+pub(super) struct Lease {
+    environment: EnvironmentId,
+    connection: i64,
+    version: i64,
+    holder: Uuid,
+    /// Until when nobody else can have it.
+    until: Mutex<Instant>,
+}
+
+const TAKE: &str = "INSERT INTO refresh_leases \
+        (environment_id, connection, holder, credentials_version, expires_at) \
+    VALUES ($1, $2, $3, $4, now() + $5 * interval '1 second') \
+    ON CONFLICT (environment_id, connection) DO UPDATE SET \
+        holder = excluded.holder, credentials_version = excluded.credentials_version, \
+        expires_at = excluded.expires_at, is_contested = false \
+    WHERE refresh_leases.is_contested AND refresh_leases.expires_at < now()";
+
+const CONTEST: &str = "UPDATE refresh_leases \
+    SET is_contested = true, expires_at = now() + $3 * interval '1 second' \
+    WHERE environment_id = $1 AND connection = $2 AND NOT is_contested AND expires_at < now()";
+
+const RENEW: &str = "UPDATE refresh_leases \
+    SET is_contested = false, expires_at = now() + $4 * interval '1 second' \
+    WHERE environment_id = $1 AND connection = $2 AND holder = $3";
+
+const RELEASE: &str = "DELETE FROM refresh_leases \
+    WHERE environment_id = $1 AND connection = $2 AND holder = $3";
+
+impl Lease {
+    /// Takes the lease if it is free, or contests one that has run out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownConnection`] when the connection is gone, or when the
+    /// database fails.
+    pub(super) async fn take(core: &Core, live: &Live) -> Result<Option<Self>, Error> {
+        let lease = Self {
+            environment: live.connection.environment_id,
+            connection: live.connection.id,
+            version: live.connection.credentials_version,
+            holder: Uuid::new_v4(),
+            until: Mutex::new(Instant::now() + core.settings.refresh_lease),
+        };
+        let life = core.settings.refresh_lease;
+        let mut conn = core.db.conn().await?;
+        lease.counts_from(Instant::now(), life);
+        let taken = lease.insert(&mut conn, life).await;
+        if taken.map_err(|error| gone(live, error))? {
+            return Ok(Some(lease));
+        }
+        lease.contest(&mut conn, settling(life)).await?;
+        Ok(None)
+    }
+
+    async fn insert(&self, conn: &mut db::Connection, life: Duration) -> Result<bool, Query> {
+        let taken = diesel::sql_query(TAKE)
+            .bind::<SqlUuid, _>(self.environment.0)
+            .bind::<BigInt, _>(self.connection)
+            .bind::<SqlUuid, _>(self.holder)
+            .bind::<BigInt, _>(self.version)
+            .bind::<Double, _>(life.as_secs_f64())
+            .execute(conn)
+            .await?;
+        Ok(taken == 1)
+    }
+
+    async fn contest(&self, conn: &mut db::Connection, settling: Duration) -> Result<(), Query> {
+        diesel::sql_query(CONTEST)
+            .bind::<SqlUuid, _>(self.environment.0)
+            .bind::<BigInt, _>(self.connection)
+            .bind::<Double, _>(settling.as_secs_f64())
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Renews it for as long as this is awaited. A lease that is lost all the
+    /// same stays lost, which harms nobody: what is stored is decided by the
+    /// credentials' version.
+    pub(super) async fn keep(&self, core: &Core) -> Infallible {
+        let life = core.settings.refresh_lease;
+        loop {
+            tokio::time::sleep(life / 4).await;
+            match self.renew(core, life).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => tracing::warn!(%error, "a refresh lease could not be renewed"),
+            }
+        }
+        tracing::warn!(
+            connection = self.connection,
+            "another server took over a refresh that is still under way here"
+        );
+        std::future::pending().await
+    }
+
+    async fn renew(&self, core: &Core, life: Duration) -> Result<bool, Error> {
+        let mut conn = core.db.conn().await?;
+        let asked_at = Instant::now();
+        let renewed = diesel::sql_query(RENEW)
+            .bind::<SqlUuid, _>(self.environment.0)
+            .bind::<BigInt, _>(self.connection)
+            .bind::<SqlUuid, _>(self.holder)
+            .bind::<Double, _>(life.as_secs_f64())
+            .execute(&mut conn)
+            .await?;
+        if renewed == 1 {
+            self.counts_from(asked_at, life);
+        }
+        Ok(renewed == 1)
+    }
+
+    /// Whether it is still held for certain, by this process's own clock, which
+    /// goes on while the process stands still: one that did may not ask the
+    /// provider any more, since others may have spent the token and its
+    /// successor since.
+    pub(super) fn holds(&self) -> bool {
+        Instant::now() < *self.until()
+    }
+
+    fn counts_from(&self, at: Instant, life: Duration) {
+        *self.until() = at + life;
+    }
+
+    fn until(&self) -> MutexGuard<'_, Instant> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives it back, if nobody else has it by now.
+    pub(super) async fn release(self, core: &Core) -> Result<(), Error> {
+        let mut conn = core.db.conn().await?;
+        diesel::sql_query(RELEASE)
+            .bind::<SqlUuid, _>(self.environment.0)
+            .bind::<BigInt, _>(self.connection)
+            .bind::<SqlUuid, _>(self.holder)
+            .execute(&mut conn)
+            .await?;
+        Ok(())
+    }
+}
+
+/// How long the holder of a contested lease has to show that it lives: as long
+/// as the time between two renewals.
+fn settling(life: Duration) -> Duration {
+    life / 4
+}
+
+/// A lease needs its connection.
+fn gone(live: &Live, error: Query) -> Error {
+    match error {
+        Query::DatabaseError(DatabaseErrorKind::ForeignKeyViolation, _) => {
+            Error::UnknownConnection {
+                integration: live.integration.unique_key.clone(),
+                connection: live.connection.connection_id.clone(),
+            }
+        }
+        error => error.into(),
+    }
+}

@@ -1,0 +1,34 @@
+//! What becomes of a refresh token that was exchanged.
+
+use std::time::Duration;
+
+/// How strictly refresh tokens are good only once. The default is the
+/// strictest that keeps a grant alive: a spent token buys nothing, and nothing
+/// else happens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rotation {
+    /// For how long after its exchange a token may be exchanged again, as long
+    /// as its successor is unspent; the answer names the same successor. Many
+    /// providers allow ten seconds to some minutes, for callers that lost the
+    /// answer.
+    pub reuse_interval: Duration,
+    /// Whether a token that comes again after that ends the whole grant
+    /// (RFC 9700 section 4.14.2): it may have been stolen.
+    pub revokes_on_reuse: bool,
+}
+
+/// A grant as it begins, without a browser: see [`crate::Control::mint`].
+/// `Debug` hides the tokens.
+#[derive(Clone)]
+pub struct Minted {
+    /// Opens the API.
+    pub access_token: String,
+    /// Buys the next pair.
+    pub refresh_token: String,
+}
+
+impl std::fmt::Debug for Minted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Minted").finish_non_exhaustive()
+    }
+}

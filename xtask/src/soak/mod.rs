@@ -1,0 +1,70 @@
+//! `cargo xtask soak NAME`: long randomised runs, seeded and reproducible, that
+//! are too long for the tests.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Result;
+use clap::Subcommand;
+use tokio::process::Command;
+
+use crate::stage::Stages;
+use crate::test::Databases;
+use crate::workspace;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    run: Run,
+}
+
+#[derive(Subcommand)]
+enum Run {
+    /// Kill and stop the processes that refresh tokens, and look after each
+    /// whether a usable refresh token was lost.
+    Auth {
+        /// Names the sequence of faults; a new one unless it is given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How many faults.
+        #[arg(long, default_value_t = 2000)]
+        count: u64,
+        /// How the provider takes a refresh token that comes again: `grace`
+        /// answers again for half a minute, `strict` refuses, `revoking` ends
+        /// the grant.
+        #[arg(long, default_value = "grace", value_parser = ["grace", "strict", "revoking"])]
+        provider: String,
+    },
+}
+
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let Run::Auth {
+        seed,
+        count,
+        provider,
+    } = &arguments.run;
+    let seed = seed.unwrap_or_else(new_seed).to_string();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let mut stages = Stages::new()?;
+        let build = ["build", "--bin", "linkspan", "--bin", "linkspan-soak"];
+        stages
+            .run("Build", Command::from(workspace::cargo()).args(build))
+            .await?;
+        let target = workspace::target()?;
+        let databases = Databases::open(&target, None).await?;
+        let mut soak = Command::new(target.join("debug/linkspan-soak"));
+        soak.args(["auth", "--seed", &seed, "--provider", provider])
+            .args(["--count", &count.to_string()])
+            .env("LINKSPAN_TEST_BIN", target.join("debug/linkspan"));
+        let passed = stages.run("Soak", databases.told_to(&mut soak)).await;
+        passed.and(databases.close().await)
+    })
+}
+
+/// Nobody has to guess it; it is printed with the command.
+fn new_seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
+}
