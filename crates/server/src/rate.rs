@@ -215,14 +215,21 @@ impl Allowance {
 
 /// Tells each caller what is left: `x-ratelimit-limit` in calls a minute,
 /// `x-ratelimit-remaining` in calls, `x-ratelimit-reset` in seconds since 1970,
-/// and with 429 `retry-after` in seconds. Those of a proxied API give way.
+/// and with 429 `retry-after` in seconds. Where a proxied API says how often it
+/// may be called, that is what the caller is told.
 pub(crate) async fn headers<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<B>, Error> {
     let mut response = next.call(request).await?;
     let allowance = response.request().extensions().get::<Allowance>().copied();
-    if let Some(allowance) = allowance {
+    let theirs = [LIMIT, REMAINING, RESET];
+    let is_told = theirs
+        .iter()
+        .any(|name| response.headers().contains_key(name));
+    if let Some(allowance) = allowance
+        && !is_told
+    {
         allowance.write(response.headers_mut());
     }
     Ok(response)

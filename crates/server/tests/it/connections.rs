@@ -473,34 +473,3 @@ async fn imported_credentials_are_tried_where_the_template_says_how() {
     let taken = import(&app, "one", with("demo-api-key")).await;
     assert_eq!(taken.status, 200, "{taken:?}");
 }
-
-/// The deprecated `POST /connection` has the credentials beside the other fields.
-#[tokio::test(flavor = "multi_thread")]
-async fn older_clients_import_flat_credentials() {
-    let app = TestApp::start().await;
-    bearer(&app, "bearer").await;
-    let flat = |more: Value| {
-        let mut body = json!({ "provider_config_key": "bearer", "connection_id": "flat",
-                               "connection_config": { "baseUrl": "http://127.0.0.1:1" } });
-        let more = more.as_object().unwrap().clone();
-        body.as_object_mut().unwrap().extend(more);
-        body
-    };
-    let wrong = json!({ "username": "u", "password": "p" });
-    let reply = app.post("/connection", flat(wrong)).await;
-    assert_eq!(
-        (reply.status.as_u16(), reply.code().as_str()),
-        (400, "invalid_body")
-    );
-    let path = "/connection/flat?provider_config_key=bearer";
-    assert_eq!(app.get(path).await.status, 404);
-    let reply = app
-        .post("/connection", flat(json!({ "api_key": "secret" })))
-        .await;
-    assert_eq!(reply.status, 200, "{reply:?}");
-    let found = app.get(path).await.json();
-    assert_eq!(
-        found["credentials"],
-        json!({ "type": "API_KEY", "apiKey": "secret" })
-    );
-}

@@ -13,6 +13,7 @@ mod connections;
 mod environments;
 mod flow;
 mod integrations;
+mod legacy;
 mod logs;
 mod modes;
 mod openapi;

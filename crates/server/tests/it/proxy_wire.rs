@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::proxy::Demo;
+use crate::upstream::{Calls, Upstream};
 
 /// An API that gives its only caller these bytes, and the head of the request
 /// that it got, in lower case.
@@ -95,5 +96,37 @@ async fn what_is_not_http_is_an_error_of_the_upstream() {
         let (reply, _) = call(&demo, Method::POST, answer).await;
         assert_eq!(reply.status, StatusCode::BAD_GATEWAY, "{answer:?}");
         assert_eq!(reply.code(), "upstream_unreachable");
+    }
+}
+
+/// An API's own allowance is the one that its caller has to keep to.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_api_says_of_its_limits_arrives() {
+    let (calls, upstream) = (Calls::plain(&[]).await, Upstream::start().await);
+    for (said, remaining, reset) in [
+        ("x-ratelimit-remaining: 7\r\n", Some("7"), false),
+        ("x-ratelimit-reset: 9\r\n", None, true),
+        ("", Some("999997"), true),
+    ] {
+        let call = calls.get(&upstream, &[]);
+        let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{said}\r\n");
+        upstream.answer(answer).await;
+        let answer = call.await.unwrap();
+        let header = |name: &str| {
+            answer
+                .headers()
+                .get(name)
+                .map(|value| value.to_str().unwrap())
+        };
+        assert_eq!(
+            header("x-ratelimit-remaining").is_some(),
+            remaining.is_some(),
+            "{said}"
+        );
+        assert_eq!(header("x-ratelimit-reset").is_some(), reset, "{said}");
+        if !said.is_empty() {
+            assert_eq!(header("x-ratelimit-remaining"), remaining, "{said}");
+            assert_eq!(header("x-ratelimit-limit"), None, "{said}");
+        }
     }
 }
