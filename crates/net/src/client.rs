@@ -166,19 +166,22 @@ impl Client {
         limits: Limits,
     ) -> Result<Response<Bytes>, Error> {
         let authority = authority(request.uri())?;
-        let whole = async {
-            let response = self.send_draft(&request.into(), &authority).await?;
-            let (head, body) = response.into_parts();
-            let body = read(body, limits.max_body, &authority).await?;
-            Ok(Response::from_parts(head, body))
-        };
-        match tokio::time::timeout(limits.total, whole).await {
-            Ok(result) => result,
-            Err(_) => Err(Error::TimeoutTotal {
-                host: host(&authority),
-                after: limits.total,
-            }),
-        }
+        let draft = request.into();
+        whole(self.send_draft(&draft, &authority), limits, &authority).await
+    }
+
+    /// The same for a body that is sent once, as it comes.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`], and [`Error::RequestBody`].
+    pub async fn fetch_once(
+        &self,
+        mut request: Request<Body>,
+        limits: Limits,
+    ) -> Result<Response<Bytes>, Error> {
+        let authority = authority(request.uri())?;
+        normalise(&mut request, self.inner.user_agent.as_ref())?;
+        whole(self.exchange(request, None, &authority), limits, &authority).await
     }
 
     /// One hop of a request that is kept for more.
@@ -245,6 +248,26 @@ impl Client {
                 _ => return Err(Error::from_client(&error, authority)),
             }
         }
+    }
+}
+
+/// An answer with its body, in time and within its size.
+async fn whole(
+    exchange: impl Future<Output = Result<Response<Incoming>, Error>>,
+    limits: Limits,
+    authority: &Authority,
+) -> Result<Response<Bytes>, Error> {
+    let answer = async {
+        let (head, body) = exchange.await?.into_parts();
+        let body = read(body, limits.max_body, authority).await?;
+        Ok(Response::from_parts(head, body))
+    };
+    match tokio::time::timeout(limits.total, answer).await {
+        Ok(result) => result,
+        Err(_) => Err(Error::TimeoutTotal {
+            host: host(authority),
+            after: limits.total,
+        }),
     }
 }
 

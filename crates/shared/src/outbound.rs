@@ -1,8 +1,11 @@
 //! Token requests by way of `net`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response};
 use linkspan_auth::{TokenEndpoint, TransportError};
 use linkspan_net as net;
@@ -12,16 +15,54 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// Largest answer to a token request.
 const LARGEST: usize = 1024 * 1024;
 
-/// The way out for token requests.
-pub(crate) struct Outbound<'a>(pub(crate) &'a net::Client);
+/// Asked at the last moment before a request leaves: whether it may still.
+pub(crate) type MaySend = Arc<dyn Fn() -> bool + Send + Sync>;
 
-impl TokenEndpoint for Outbound<'_> {
-    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, TransportError> {
+/// The way out for token requests.
+pub(crate) struct Outbound<'a> {
+    client: &'a net::Client,
+    may_send: Option<MaySend>,
+}
+
+impl<'a> Outbound<'a> {
+    pub(crate) const fn new(client: &'a net::Client) -> Self {
+        Self {
+            client,
+            may_send: None,
+        }
+    }
+
+    /// A way out that closes. Names are looked up and connections made first,
+    /// and this process may stand still meanwhile: so it is asked when the body
+    /// is due, and a request without its body is none.
+    pub(crate) fn open_while(client: &'a net::Client, may_send: MaySend) -> Self {
+        Self {
+            client,
+            may_send: Some(may_send),
+        }
+    }
+
+    async fn fetch(&self, request: Request<Bytes>) -> Result<Response<Bytes>, net::Error> {
         let limits = net::Limits {
             total: DEADLINE,
             max_body: LARGEST,
         };
-        let answer = self.0.fetch(request.map(Bytes::from), limits).await;
+        let Some(may_send) = &self.may_send else {
+            return self.client.fetch(request, limits).await;
+        };
+        let may_send = Arc::clone(may_send);
+        let (mut head, body) = request.into_parts();
+        let length = HeaderValue::from(body.len());
+        head.headers.insert(CONTENT_LENGTH, length);
+        let body = stream::once(async move { may_send().then_some(body).ok_or("too late") });
+        let request = Request::from_parts(head, net::Body::stream(body));
+        self.client.fetch_once(request, limits).await
+    }
+}
+
+impl TokenEndpoint for Outbound<'_> {
+    async fn send(&self, request: Request<Vec<u8>>) -> Result<Response<Vec<u8>>, TransportError> {
+        let answer = self.fetch(request.map(Bytes::from)).await;
         answer
             .map(|response| response.map(Vec::from))
             .map_err(|error| match error {

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt;
 use linkspan_net::{Body, Deadlines, Error, Limits};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
 use crate::server::{Reply, Server, ok};
@@ -310,4 +311,27 @@ async fn bodies_tell_their_kind_and_not_their_content() {
     assert_eq!(format!("{:?}", Body::full("")), "Body::empty");
     let boxed = Body::boxed(http_body_util::Full::new(Bytes::from("all")));
     assert_eq!(boxed.collect().await.unwrap().to_bytes(), "all");
+}
+
+/// A body that is withdrawn when its turn comes takes the request with it.
+#[tokio::test]
+async fn a_request_whose_body_is_withdrawn_does_not_arrive() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/token", listener.local_addr().unwrap());
+    let withdrawn = stream::once(async { Err::<Bytes, _>("too late") });
+    let request = Request::post(url)
+        .header("content-length", "4")
+        .body(Body::stream(withdrawn))
+        .unwrap();
+    let client = client();
+    let (sent, arrived) = tokio::join!(client.fetch_once(request, LIMITS), async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut bytes = Vec::new();
+        // A reset is an end too.
+        let _ = stream.read_to_end(&mut bytes).await;
+        String::from_utf8(bytes).unwrap()
+    });
+    assert!(matches!(sent, Err(Error::RequestBody { .. })), "{sent:?}");
+    let body = arrived.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    assert_eq!(body, "", "{arrived}");
 }

@@ -98,7 +98,7 @@ async fn exchange_and_store(
     let mut connection_config = oauth2::callback_metadata(&template, callback);
     configuration::said_by_provider(&template, &connection_config)?;
     let client = begin::client(integration, &config)?;
-    let finished = oauth2::finish(&client, &config, &grant, &Outbound(&core.http)).await?;
+    let finished = oauth2::finish(&client, &config, &grant, &Outbound::new(&core.http)).await?;
     configuration::said_by_provider(&template, &finished.metadata)?;
     connection_config.extend(finished.metadata.clone());
     keep_what_was_given(flow, &mut connection_config);

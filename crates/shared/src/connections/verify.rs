@@ -22,7 +22,7 @@ pub(super) async fn credentials(
 ) -> Result<(), Error> {
     let mut last = None;
     for request in request::verification(config, client, credentials)? {
-        match Outbound(&core.http).send(request).await {
+        match Outbound::new(&core.http).send(request).await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
             Ok(answer) => {
                 let status = answer.status().as_u16();

@@ -63,10 +63,10 @@ async fn attempt(core: &Core, live: Live, lease: &Lease) -> Option<Outcome> {
             &live.connection.connection_id,
         );
     reach("refresh.leased");
-    if !lease.holds() {
+    let asked = ask_provider(core, &live, lease).await;
+    if asked.is_err() && lease.was_missed() {
         return None;
     }
-    let asked = ask_provider(core, &live).await;
     reach("refresh.answered");
     let outcome = match asked {
         Ok(fresh) => succeeded(core, &keys, live, fresh, &mut operation).await,
@@ -76,7 +76,7 @@ async fn attempt(core: &Core, live: Live, lease: &Lease) -> Option<Outcome> {
     Some(outcome)
 }
 
-async fn ask_provider(core: &Core, live: &Live) -> Result<Credentials, Error> {
+async fn ask_provider(core: &Core, live: &Live, lease: &Lease) -> Result<Credentials, Error> {
     let config = Config {
         template: &live.template,
         connection: &live.connection.connection_config,
@@ -84,8 +84,8 @@ async fn ask_provider(core: &Core, live: &Live) -> Result<Credentials, Error> {
     };
     let credentials = &live.connection.credentials;
     let client = begin::client_of(&live.integration, credentials)?;
-    let fresh =
-        linkspan_auth::refresh(&client, &config, credentials, &Outbound(&core.http)).await?;
+    let provider = Outbound::open_while(&core.http, lease.guard());
+    let fresh = linkspan_auth::refresh(&client, &config, credentials, &provider).await?;
     if let Some(warning) = &fresh.warning {
         let connection = &live.connection.connection_id;
         tracing::warn!(%warning, connection, "tokens beside the connection's were not refreshed");

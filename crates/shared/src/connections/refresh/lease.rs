@@ -1,7 +1,8 @@
 //! The right to ask the provider, as a row that its holder keeps renewing.
 
 use std::convert::Infallible;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use diesel::result::{DatabaseErrorKind, Error as Query};
@@ -10,6 +11,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use crate::connections::Live;
+use crate::outbound::MaySend;
 use crate::tenancy::EnvironmentId;
 use crate::{Core, Error, db};
 
@@ -25,8 +27,15 @@ pub(super) struct Lease {
     connection: i64,
     version: i64,
     holder: Uuid,
+    hold: Arc<Hold>,
+}
+
+/// What this process knows of its lease.
+struct Hold {
     /// Until when nobody else can have it.
     until: Mutex<Instant>,
+    /// Whether it was wanted when it had run out.
+    was_missed: AtomicBool,
 }
 
 const TAKE: &str = "INSERT INTO refresh_leases \
@@ -60,7 +69,10 @@ impl Lease {
             connection: live.connection.id,
             version: live.connection.credentials_version,
             holder: Uuid::new_v4(),
-            until: Mutex::new(Instant::now() + core.settings.refresh_lease),
+            hold: Arc::new(Hold {
+                until: Mutex::new(Instant::now() + core.settings.refresh_lease),
+                was_missed: AtomicBool::new(false),
+            }),
         };
         let life = core.settings.refresh_lease;
         let mut conn = core.db.conn().await?;
@@ -131,20 +143,29 @@ impl Lease {
         Ok(renewed == 1)
     }
 
-    /// Whether it is still held for certain, by this process's own clock, which
-    /// goes on while the process stands still: one that did may not ask the
-    /// provider any more, since others may have spent the token and its
+    /// Tells whether it is still held for certain, by this process's own clock,
+    /// which goes on while the process stands still: one that did may not ask
+    /// the provider any more, since others may have spent the token and its
     /// successor since.
-    pub(super) fn holds(&self) -> bool {
-        Instant::now() < *self.until()
+    pub(super) fn guard(&self) -> MaySend {
+        let hold = Arc::clone(&self.hold);
+        Arc::new(move || {
+            let holds = Instant::now() < *hold.until();
+            if !holds {
+                hold.was_missed.store(true, Ordering::Relaxed);
+            }
+            holds
+        })
+    }
+
+    /// Whether a guard had to say no.
+    pub(super) fn was_missed(&self) -> bool {
+        // By its path: diesel gives everything a `load` of its own.
+        AtomicBool::load(&self.hold.was_missed, Ordering::Relaxed)
     }
 
     fn counts_from(&self, at: Instant, life: Duration) {
-        *self.until() = at + life;
-    }
-
-    fn until(&self) -> MutexGuard<'_, Instant> {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.hold.until() = at + life;
     }
 
     /// Gives it back, if nobody else has it by now.
@@ -157,6 +178,12 @@ impl Lease {
             .execute(&mut conn)
             .await?;
         Ok(())
+    }
+}
+
+impl Hold {
+    fn until(&self) -> MutexGuard<'_, Instant> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
