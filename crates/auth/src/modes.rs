@@ -126,6 +126,13 @@ impl Credentials {
         }
     }
 
+    /// Whether they stay what a person entered, until the provider takes them
+    /// back.
+    #[must_use]
+    pub const fn is_static(&self) -> bool {
+        matches!(self, Self::ApiKey(_) | Self::Basic(_))
+    }
+
     /// The OAuth client that the connection brought, in place of the
     /// integration's.
     #[must_use]

@@ -6,3 +6,5 @@ mod fixture;
 mod forced;
 mod keep_alive;
 mod rules;
+
+pub(crate) use fixture::age;

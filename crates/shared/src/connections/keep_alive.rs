@@ -1,5 +1,6 @@
-//! Connections that nobody uses are refreshed all the same, once a day: many
-//! providers forget a refresh token that is not used for long (CONTRACT 2.8).
+//! Connections that nobody uses are looked after all the same, once a day: many
+//! providers forget a refresh token that is not used for long, and a key that was
+//! taken back should be known before it is needed (CONTRACT 2.8).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use futures_util::{StreamExt as _, stream};
 use uuid::Uuid;
 
 use super::live::{self, LiveKey};
-use super::refresh;
+use super::{recheck, refresh};
 use crate::tenancy::EnvironmentId;
 use crate::{Core, Error};
 
@@ -33,8 +34,7 @@ const CLAIM: &str = "UPDATE connections c SET keep_alive_at = CASE \
         THEN c.last_fetched_at + interval '1 day' \
         ELSE now() + interval '1 hour' END \
     FROM (SELECT environment_id, id FROM connections \
-        WHERE keep_alive_at <= now() AND credentials_expire_at IS NOT NULL \
-            AND refresh_failure_days < 4 \
+        WHERE keep_alive_at <= now() AND refresh_failure_days < 4 \
         ORDER BY keep_alive_at LIMIT $1 FOR UPDATE SKIP LOCKED) due, integrations i \
     WHERE c.environment_id = due.environment_id AND c.id = due.id \
         AND i.environment_id = c.environment_id AND i.id = c.integration_id \
@@ -61,9 +61,10 @@ struct Claimed {
 /// How many connections one look has claimed, and what became of them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Their credentials were fetched for nobody, and refreshed if they were due.
+    /// Their credentials were fetched for nobody, and refreshed if they were
+    /// due, or verified.
     pub kept: usize,
-    /// The refresh failed; they are looked at again in an hour.
+    /// That failed; they are looked at again in an hour.
     pub failed: usize,
 }
 
@@ -95,7 +96,8 @@ pub async fn run(core: Core) {
 }
 
 /// Fetches the credentials of every connection that nobody fetched for a day,
-/// unless its refreshes are exhausted.
+/// unless its refreshes are exhausted, and verifies those that are never
+/// refreshed.
 ///
 /// # Errors
 /// When the database fails; connections that were claimed are looked at again
@@ -128,24 +130,31 @@ async fn claim(core: &Core) -> Result<Vec<Claimed>, Error> {
 }
 
 async fn keep(core: &Core, one: &Claimed) -> bool {
-    match refreshed(core, one).await {
-        Ok(()) => true,
+    match looked_after(core, one).await {
+        Ok(is_well) => is_well,
         Err(error) => {
-            tracing::warn!(connection = one.id, %error, "an unused connection could not be refreshed");
+            tracing::warn!(connection = one.id, %error, "an unused connection could not be looked after");
             false
         }
     }
 }
 
-async fn refreshed(core: &Core, one: &Claimed) -> Result<(), Error> {
+async fn looked_after(core: &Core, one: &Claimed) -> Result<bool, Error> {
     let environment = EnvironmentId(one.environment_id);
     let key = LiveKey::new(environment, &one.unique_key, &one.connection_id);
     let live = live::stored(core, &key).await?;
-    let live = refresh::run(core, live, false).await?;
-    // A token that still works hides a refresh that has failed.
-    let is_kept = !refresh::is_due(&live);
-    core.live.insert(key, Arc::new(live)).await;
-    if is_kept {
+    let is_well = if live.connection.credentials.is_static() {
+        let is_well = recheck::run(core, &live).await?;
+        live::forget(core, &key).await;
+        is_well
+    } else {
+        let live = refresh::run(core, live, false).await?;
+        // A token that still works hides a refresh that has failed.
+        let is_kept = !refresh::is_due(&live);
+        core.live.insert(key, Arc::new(live)).await;
+        is_kept
+    };
+    if is_well {
         let mut conn = core.db.conn().await?;
         diesel::sql_query(FULFIL)
             .bind::<diesel::sql_types::Uuid, _>(one.environment_id)
@@ -153,5 +162,5 @@ async fn refreshed(core: &Core, one: &Claimed) -> Result<(), Error> {
             .execute(&mut conn)
             .await?;
     }
-    Ok(())
+    Ok(is_well)
 }

@@ -22,7 +22,7 @@ mod abandoned;
 mod attempt;
 mod flights;
 mod lease;
-mod state;
+pub(super) mod state;
 
 pub(super) use abandoned::repeat_abandoned;
 pub(crate) use flights::Flights;

@@ -9,6 +9,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 mod api;
+mod recheck;
 
 use api::Api;
 

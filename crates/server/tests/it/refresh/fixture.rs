@@ -66,7 +66,7 @@ pub(super) fn refuse_next(app: &TestApp) {
 }
 
 /// Changes a connection in the database, as time would.
-pub(super) async fn age(app: &TestApp, connection: &str, set: &str) {
+pub(crate) async fn age(app: &TestApp, connection: &str, set: &str) {
     let mut conn = app.core.db.conn().await.unwrap();
     let changed = diesel::sql_query(format!(
         "UPDATE connections SET {set} WHERE connection_id = $1"

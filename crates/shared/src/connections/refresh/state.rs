@@ -54,7 +54,7 @@ pub(super) async fn replace_credentials(
 ///
 /// # Errors
 /// When the database fails.
-pub(super) async fn note_failure(
+pub(in crate::connections) async fn note_failure(
     conn: &mut db::Connection,
     connection: &Connection,
     operation: Uuid,
@@ -82,6 +82,27 @@ pub(super) async fn note_failure(
             failure,
             connections::refresh_failure_days.eq(days),
             connections::refresh_failure_counted_on.eq(today),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Notes that these credentials work after all.
+///
+/// # Errors
+/// When the database fails.
+pub(in crate::connections) async fn clear_failure(
+    conn: &mut db::Connection,
+    connection: &Connection,
+) -> Result<(), Error> {
+    diesel::update(connections::table.find((connection.environment_id, connection.id)))
+        .filter(connections::credentials_version.eq(connection.credentials_version))
+        .set((
+            connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+            connections::refresh_error_log_id.eq(None::<Uuid>),
+            connections::refresh_failure_days.eq(0),
+            connections::refresh_failure_counted_on.eq(None::<NaiveDate>),
         ))
         .execute(conn)
         .await?;

@@ -1,0 +1,53 @@
+//! Credentials that nobody refreshes, such as API keys, are asked after once a
+//! day where the template says how (CONTRACT 2.8): an account owner who takes a
+//! key back tells nobody.
+
+use linkspan_providers::Config;
+
+use super::refresh::state;
+use super::{Live, begin, verify};
+use crate::logs::{Kind, Level, Operation};
+use crate::{Core, Error};
+
+/// Asks the provider whether the credentials still work, and notes at the
+/// connection when they stop to, and when they do again. Answers whether there
+/// was nothing to complain of.
+///
+/// # Errors
+/// When the template cannot be filled in, or the database fails.
+pub(super) async fn run(core: &Core, live: &Live) -> Result<bool, Error> {
+    let (integration, connection) = (&live.integration, &live.connection);
+    let config = Config {
+        template: &live.template,
+        connection: &connection.connection_config,
+        integration: &integration.config,
+    };
+    let client = begin::client_of(integration, &connection.credentials).ok();
+    let asked = verify::credentials(core, &config, client.as_ref(), &connection.credentials).await;
+    let failing_since = connection.last_refresh_failure_at;
+    let mut operation = Operation::begin(integration.environment_id, Kind::Auth, "verify").about(
+        &integration.unique_key,
+        &integration.provider,
+        &connection.connection_id,
+    );
+    match asked {
+        Ok(()) => {
+            if let Some(at) = failing_since {
+                let mut conn = core.db.conn().await?;
+                state::clear_failure(&mut conn, connection).await?;
+                let text = format!("The credentials work again; they did not at {at}");
+                operation.say(Level::Info, text);
+                core.logs.write(operation);
+            }
+            Ok(true)
+        }
+        Err(error @ Error::ConnectionTest(_)) => {
+            operation.fail(Some(error.code().as_str()), error.to_string());
+            let mut conn = core.db.conn().await?;
+            state::note_failure(&mut conn, connection, operation.id, true).await?;
+            core.logs.write(operation);
+            Ok(false)
+        }
+        Err(error) => Err(error),
+    }
+}
