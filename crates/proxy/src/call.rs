@@ -198,6 +198,9 @@ impl Inner {
         loop {
             let mut sent = self.send(call, &live, body.clone(), record).await?;
             if is_about_ours(call, &sent.answer) {
+                // A refresh may take long, and this provider's places are not
+                // for waiting.
+                sent.pass = Pass::none();
                 if is_renewed {
                     self.renewals.remember(&live).await;
                 } else if let Some(new) = self.renewals.renew(&self.core, key, &live, record).await

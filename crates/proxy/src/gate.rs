@@ -40,6 +40,13 @@ pub(crate) struct Pass {
     _permit: Option<OwnedSemaphorePermit>,
 }
 
+impl Pass {
+    /// No right at all, for an answer that is there already.
+    pub(crate) const fn none() -> Self {
+        Self { _permit: None }
+    }
+}
+
 impl Gates {
     pub(crate) fn new(catalogue: &Catalogue, limits: Limits) -> Self {
         Self::of(

@@ -87,9 +87,9 @@ impl Drop for Record {
             return;
         }
         let when = if self.has_answer {
-            "the caller went away before the end of the answer"
+            "ended before the answer was complete: the caller left, or the server stopped"
         } else {
-            "the caller went away before the API answered"
+            "ended before the API answered: the caller left, or the server stopped"
         };
         self.broke_off(None, when.to_owned());
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use linkspan_shared::Core;
 use linkspan_shared::connections::Live;
 use linkspan_shared::connections::live::{self, Freshness, LiveKey};
+use linkspan_shared::connections::refresh;
 use linkspan_shared::logs::Level;
 use linkspan_shared::tenancy::EnvironmentId;
 use moka::future::Cache;
@@ -85,6 +86,11 @@ async fn newer(
 ) -> Result<Arc<Live>, linkspan_shared::Error> {
     let stored = live::get(core, key.clone(), Freshness::Stored).await?;
     if stored.connection.credentials_version != version {
+        return Ok(stored);
+    }
+    // Otherwise each call of a revoked grant would cost a token request, and
+    // providers block clients that go on asking.
+    if refresh::is_held_back(&stored) {
         return Ok(stored);
     }
     live::get(core, key.clone(), Freshness::Forced).await

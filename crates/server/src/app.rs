@@ -36,7 +36,7 @@ impl State {
     pub(crate) fn new(core: Core, proxy: Proxy, config: &Config, connections: usize) -> Self {
         let server = &config.server;
         // Pages that wait must not keep everybody else out.
-        let most = server.max_websockets.min(connections / 4 * 3);
+        let most = server.max_websockets.min((connections / 4 * 3).max(1));
         let per_address = server.max_websockets_per_address;
         let callers = Callers::behind(server.trusted_proxies.clone());
         Self {

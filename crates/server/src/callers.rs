@@ -1,7 +1,7 @@
 //! Whose call it is, by its address.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::HeaderName;
@@ -65,7 +65,7 @@ impl Callers {
     fn behind_proxies(&self, peer: IpAddr, named: &[&str]) -> IpAddr {
         let mut address = peer;
         for name in named.iter().rev() {
-            let Ok(next) = name.trim().parse::<IpAddr>() else {
+            let Some(next) = address_of(name.trim()) else {
                 break;
             };
             address = next.to_canonical();
@@ -75,6 +75,13 @@ impl Callers {
         }
         address
     }
+}
+
+/// Some proxies write the caller's port, too.
+fn address_of(name: &str) -> Option<IpAddr> {
+    let bare = name.trim_start_matches('[').trim_end_matches(']');
+    let with_port = || Some(name.parse::<SocketAddr>().ok()?.ip());
+    bare.parse().ok().or_else(with_port)
 }
 
 #[cfg(test)]
@@ -99,7 +106,7 @@ mod tests {
     fn only_proxies_that_are_trusted_say_whom_they_speak_for() {
         let proxies = ["10.0.0.0/8", "2001:db8::1/128"];
         let callers = Callers::behind(proxies.map(|proxy| proxy.parse().unwrap()).to_vec());
-        let cases: [(&str, &[&str], &str); 9] = [
+        let cases: [(&str, &[&str], &str); 12] = [
             ("192.0.2.1:1", &["198.51.100.7"], "192.0.2.1"),
             ("10.0.0.1:1", &[], "10.0.0.1"),
             ("10.0.0.1:1", &["198.51.100.7"], "198.51.100.7"),
@@ -114,6 +121,9 @@ mod tests {
             ("10.0.0.1:1", &["198.51.100.7, 10.2.3.4"], "198.51.100.7"),
             ("[2001:db8::1]:1", &["2001:db8:7::1"], "2001:db8:7::1"),
             ("10.0.0.1:1", &["unknown"], "10.0.0.1"),
+            ("10.0.0.1:1", &["198.51.100.7:51234"], "198.51.100.7"),
+            ("10.0.0.1:1", &["[2001:db8:7::1]:443"], "2001:db8:7::1"),
+            ("10.0.0.1:1", &["[2001:db8:7::1]"], "2001:db8:7::1"),
         ];
         for (peer, named, expected) in cases {
             let mut request = TestRequest::get().peer_addr(peer.parse().unwrap());

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use actix_web::web;
 use linkspan_api::popup::PopupMessage;
-use linkspan_shared::db::Database;
+use linkspan_shared::db::{self, Database};
 use linkspan_shared::popup_channels::{self, Bound};
 use linkspan_shared::{Error, token};
 use tokio::sync::{Semaphore, oneshot};
@@ -22,6 +22,8 @@ use crate::app::State;
 /// How often a process with pages that wait asks for results that other
 /// processes left: what a person who has just clicked does not notice.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long a page waits for its turn to be noted in the database.
+const TURN: Duration = Duration::from_secs(5);
 
 /// The websockets of this process that wait for a flow's result, by the hash of
 /// the id that they were told.
@@ -61,7 +63,10 @@ impl Channels {
     ) -> Result<(String, oneshot::Receiver<PopupMessage>), Error> {
         let id = token::random_hex::<16>()?;
         {
-            let _turn = self.opening.acquire().await;
+            let turn = tokio::time::timeout(TURN, self.opening.acquire()).await;
+            let _turn = turn.map_err(|_| {
+                db::Error::Unavailable("too many websockets are being opened".to_owned())
+            })?;
             let mut conn = self.db.conn().await?;
             popup_channels::open(&mut conn, self.holder, &id, origin).await?;
         }

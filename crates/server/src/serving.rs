@@ -24,7 +24,9 @@ use crate::error::Failure;
 use crate::transport::Activity;
 
 /// Serves a request whose body may keep the server waiting for `patience`
-/// altogether, and for a millisecond more with each byte that came.
+/// altogether, and for a millisecond more with each byte that came; but never
+/// for more than twice as long from now on, or whoever sends much at once could
+/// hold it for hours.
 pub(crate) fn serve<S, B>(
     mut request: ServiceRequest,
     service: &S,
@@ -32,14 +34,22 @@ pub(crate) fn serve<S, B>(
 ) -> impl Future<Output = Result<ServiceResponse<Served<B>>, Error>> + use<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
-    B: MessageBody + Unpin,
+    S::Future: 'static,
+    B: MessageBody + Unpin + 'static,
 {
     let activity = request.conn_data::<Rc<Activity>>().cloned();
     let progress = watch_body(&mut request, patience);
     let serving = Serving::begin(activity, progress.clone());
+    // actix drops what it serves when the caller hangs up. That ends a proxied
+    // call, as it should; anything else is finished once it has begun, since a
+    // code may have been spent, or a row changed that a cache still holds.
+    let is_proxied = request.path().starts_with("/proxy/");
     let answer = service.call(request);
     async move {
-        let answer = answer.await;
+        let answer = match is_proxied {
+            true => answer.await,
+            false => to_the_end(answer).await,
+        };
         if progress.is_some_and(|progress| progress.is_too_slow.get()) {
             return Err(Failure::of(ErrorCode::RequestTimeout).into());
         }
@@ -48,6 +58,15 @@ where
             _serving: serving,
         }))
     }
+}
+
+/// Goes on with an answer though nobody waits for it any more.
+async fn to_the_end<T: 'static>(
+    answer: impl Future<Output = Result<T, Error>> + 'static,
+) -> Result<T, Error> {
+    let ended = actix_web::rt::spawn(answer).await;
+    // It has panicked, which the runtime has reported.
+    ended.unwrap_or_else(|_| Err(Failure::of(ErrorCode::GenericErrorSupport).into()))
 }
 
 /// Puts a request's body under watch, if it has one. What comes on a websocket
@@ -68,6 +87,7 @@ fn watch_body(request: &mut ServiceRequest, patience: Duration) -> Option<Rc<Pro
         payload,
         progress: Rc::clone(&progress),
         patience,
+        most: patience * 2,
         waiting_since: None,
         alarm: None,
     };
@@ -90,6 +110,8 @@ struct Watched {
     progress: Rc<Progress>,
     /// How much longer it may keep us waiting.
     patience: Duration,
+    /// How much longer at the most, however much has come.
+    most: Duration,
     waiting_since: Option<Instant>,
     alarm: Option<Pin<Box<Sleep>>>,
 }
@@ -101,7 +123,7 @@ impl Watched {
             self.alarm = None;
         }
         let earned = Duration::from_millis(bytes.try_into().unwrap_or(u64::MAX));
-        self.patience = self.patience.saturating_add(earned);
+        self.patience = self.patience.saturating_add(earned).min(self.most);
     }
 
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<()> {

@@ -134,6 +134,16 @@ fn told(fields: &[FieldError]) -> String {
 }
 
 impl Error {
+    /// Whether the database failed, which it may not the next time.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(_) => true,
+            Self::Vault(error) => matches!(error.cause(), vault::Error::Database(_)),
+            _ => false,
+        }
+    }
+
     /// The error's code in the API's table.
     #[must_use]
     pub fn code(&self) -> ErrorCode {

@@ -1,4 +1,3 @@
-DROP INDEX connections_keep_alive;
 ALTER TABLE refresh_leases DROP COLUMN credentials_version, DROP COLUMN is_contested;
 ALTER TABLE connections
     DROP COLUMN refresh_error_log_id,

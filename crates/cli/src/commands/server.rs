@@ -25,10 +25,11 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
         .context("server.bind (LINKSPAN_SERVER_BIND) must be an address that is free")?;
     tracing::info!(address = %server.address(), "listening");
     let background = Background::start(core);
-    serve_until(server, stop.requested()).await?;
+    let served = serve_until(server, stop.requested()).await;
+    // Also when serving failed: what is held for storing is stored.
     background.stop().await;
     finish(log_writer).await;
-    Ok(())
+    served
 }
 
 /// Serves until `stop` completes, then lets the requests under way finish.

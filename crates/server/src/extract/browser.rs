@@ -121,9 +121,12 @@ async fn find(
         return Err(Failure::of(ErrorCode::InvalidConnectSessionTokenFormat));
     }
     let mut conn = state.core.db.conn().await?;
-    let session = connect_sessions::find(&mut conn, &state.core.vault, token)
-        .await?
-        .ok_or_else(|| Failure::of(ErrorCode::UnknownConnectSessionToken))?;
+    let session = connect_sessions::find(&mut conn, &state.core.vault, token).await?;
+    let Some(session) = session else {
+        // Guesses count for whoever makes them.
+        state.rate.count_address(request)?;
+        return Err(Failure::of(ErrorCode::UnknownConnectSessionToken));
+    };
     state.rate.count_session(request, &session)?;
     Ok(session)
 }

@@ -119,11 +119,11 @@ async fn authorise<P: Permission>(
     if Uuid::try_parse(bearer.expose_secret()).is_err() {
         return Err(Failure::of(ErrorCode::InvalidSecretKeyFormat));
     }
-    let caller = state
-        .core
-        .authenticate(bearer)
-        .await?
-        .ok_or_else(|| Failure::of(ErrorCode::UnknownAccount))?;
+    let Some(caller) = state.core.authenticate(bearer).await? else {
+        // Guesses count for whoever makes them.
+        state.rate.count_address(request)?;
+        return Err(Failure::of(ErrorCode::UnknownAccount));
+    };
     state.rate.count(request, caller.environment.id)?;
     if !P::ANY_OF.iter().any(|&scope| caller.scopes.contains(scope)) {
         return Err(lacks(P::ANY_OF));

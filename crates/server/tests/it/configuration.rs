@@ -115,7 +115,9 @@ async fn a_browsers_values_are_checked() {
     none_is_stored(&app).await;
     // What the platform finds out is dropped, what nobody knows is kept.
     let good = "&params[connectionConfig.subdomain]=acme&params[base]=https://evil.example\
-                &params[oauth_granted_scopes]=all&params[own]=1&params[region]=";
+                &params[connectionConfig.base]=https://evil.example\
+                &params[oauth_granted_scopes]=all&params[connectionConfig.oauth_missing_scopes]=b\
+                &params[own]=1&params[region]=";
     let made = connect(&app, json!({}), good).await;
     let stored = config(&app, &id(&made)).await;
     assert_eq!(stored, json!({ "subdomain": "acme", "own": "1" }));

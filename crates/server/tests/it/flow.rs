@@ -1,9 +1,13 @@
 //! An authorisation from end to end, and the ways in which it fails.
 
+use std::time::Duration;
+
 use linkspan_simulator::Fault;
-use linkspan_simulator::browser::Decision;
+use linkspan_simulator::browser::{self, Decision};
 use linkspan_testkit::{Reply, TestApp};
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 async fn connections(app: &TestApp) -> Value {
     app.get("/connections").await.json()["connections"].clone()
@@ -249,4 +253,39 @@ async fn what_a_provider_says_instead_of_tokens_is_told_and_nothing_stored() {
         assert!(!page.contains("<h1>Bad"), "{page}");
     }
     assert_eq!(connections(&app).await, json!([]));
+}
+
+/// Who closes the window while the code is exchanged has authorised all the
+/// same: the code is spent, and what it bought is stored.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_that_closes_during_the_exchange_costs_nothing() {
+    let app = TestApp::start().await;
+    app.create_demo("demo").await;
+    let token = app.connect_session().await;
+    let start = app.begin("demo", &token).await;
+    let location = start.header("location").unwrap();
+    let user = linkspan_simulator::Settings::default().user;
+    let back = browser::authorize(location, &user, Decision::Allow).await;
+    let back = url::Url::parse(&back.unwrap()).unwrap();
+    let control = app.provider.control();
+    control.fail_next(Fault::SlowToken(Duration::from_millis(500)));
+    let cookie = start.header("set-cookie").unwrap();
+    let cookie = cookie.split(';').next().unwrap();
+    let server = url::Url::parse(&app.url("/")).unwrap();
+    let address = (server.host_str().unwrap(), server.port().unwrap());
+    let mut window = TcpStream::connect(address).await.unwrap();
+    let target = format!("{}?{}", back.path(), back.query().unwrap());
+    let request = format!("GET {target} HTTP/1.1\r\nhost: x\r\ncookie: {cookie}\r\n\r\n");
+    window.write_all(request.as_bytes()).await.unwrap();
+    while control.token_requests() == 0 {
+        tokio::task::yield_now().await;
+    }
+    drop(window);
+    let stored = async {
+        while connections(&app).await == json!([]) {
+            tokio::task::yield_now().await;
+        }
+    };
+    let stored = tokio::time::timeout(Duration::from_secs(30), stored).await;
+    stored.expect("it is stored");
 }

@@ -67,6 +67,9 @@ async fn a_401_stands_when_there_is_no_new_token() {
     assert_eq!(reply.status, 401, "{reply:?}");
     assert_eq!(demo.seen("/api/me").len(), 1);
     assert_eq!((control.token_requests(), control.refreshes()), (2, 0));
+    // The next call does not ask for a token again at once.
+    assert_eq!(demo.get("/api/me", &[]).await.status, 401);
+    assert_eq!(control.token_requests(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

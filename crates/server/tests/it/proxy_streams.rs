@@ -57,7 +57,7 @@ async fn a_caller_that_goes_before_the_answer_ends_the_call_at_the_api() {
     let mut exchange = upstream.accept().await;
     drop(caller);
     assert!(exchange.rest().await.is_empty());
-    let text = "the caller went away before the API answered";
+    let text = "ended before the API answered: the caller left, or the server stopped";
     let entry = calls.logged(1).await.remove(0);
     assert_eq!((entry.0.as_str(), entry.2.as_str()), ("failed", text));
 }
@@ -79,7 +79,7 @@ async fn a_caller_that_goes_in_the_middle_ends_the_call_at_the_api() {
         drop(caller);
         assert!(exchange.rest().await.is_empty());
     }
-    let text = "the caller went away before the end of the answer";
+    let text = "ended before the answer was complete: the caller left, or the server stopped";
     for entry in calls.logged(2).await {
         assert_eq!((entry.0.as_str(), entry.2.as_str()), ("failed", text));
     }
@@ -94,7 +94,10 @@ async fn a_caller_that_goes_while_it_waits_for_a_retry_is_not_tried_again() {
     upstream.answer(later).await;
     drop(caller);
     let entry = calls.logged(1).await.remove(0);
-    assert_eq!(entry.2, "the caller went away before the API answered");
+    assert_eq!(
+        entry.2,
+        "ended before the API answered: the caller left, or the server stopped"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,16 @@
 //! Sessions that give one connection new credentials.
 
 use http::Method;
+use linkspan_shared::connections::live::{self, Freshness, LiveKey};
 use linkspan_simulator::browser::{self, Decision};
 use linkspan_testkit::TestApp;
 use serde_json::{Value, json};
+
+use crate::refresh::age;
+
+fn key(app: &TestApp, id: &str) -> LiveKey {
+    LiveKey::new(app.dev.environment.id, "demo", id)
+}
 
 async fn reconnect(app: &TestApp, body: Value) -> String {
     let reply = app.post("/connect/sessions/reconnect", body).await;
@@ -24,7 +31,11 @@ async fn a_flow_replaces_the_credentials_and_keeps_the_rest() {
         app.post("/connections/metadata", metadata).await.status,
         201
     );
+    let failed = "refresh_failure_days = 4, last_refresh_failure_at = now(), \
+                  refresh_error_log_id = gen_random_uuid()";
+    age(&app, &id, failed).await;
     let before = app.get(&path).await.json();
+    assert_eq!(before["errors"][0]["type"], "auth", "{before}");
 
     let body = json!({ "connection_id": id, "integration_id": "demo" });
     let token = reconnect(&app, body).await;
@@ -51,6 +62,11 @@ async fn a_flow_replaces_the_credentials_and_keeps_the_rest() {
     assert_eq!(page.status, 200, "{page:?}");
 
     let after = app.get(&path).await.json();
+    assert_eq!(after["errors"], json!([]), "{after}");
+    let stored = live::get(&app.core, key(&app, &id), Freshness::Stored)
+        .await
+        .unwrap();
+    assert_eq!(stored.connection.refresh_failure_days, 0);
     for same in [
         "id",
         "connection_id",

@@ -55,7 +55,6 @@ pub(super) fn server(read: &mut Reader) -> Option<Server> {
     })
 }
 
-/// A header's name, or nothing.
 fn public_url(read: &mut Reader) -> Option<Url> {
     let key = "server.public_url";
     let expected = "an http or https URL without user, query and fragment";

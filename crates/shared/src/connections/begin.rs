@@ -173,8 +173,9 @@ pub(super) fn connection_config(
     let set = configuration::given(template, set.unwrap_or_default(), place)?;
     let fields = &template.connection_config.0;
     from_browser.retain(|name, _| {
-        let is_automated = fields.get(name).is_some_and(|field| field.automated);
-        !is_automated && !set.contains_key(name) && !PLATFORMS.contains(&name.as_str())
+        let key = configuration::key(name);
+        let is_automated = fields.get(key).is_some_and(|field| field.automated);
+        !is_automated && !set.contains_key(key) && !PLATFORMS.contains(&key)
     });
     let from_browser = configuration::given(template, from_browser, Place::PARAMS)?;
     let had = details.reconnect.as_ref();

@@ -62,6 +62,11 @@ impl Place<'_> {
     }
 }
 
+/// The key that a value is stored under, of the name that it was given by.
+pub(crate) fn key(name: &str) -> &str {
+    name.strip_prefix(PREFIX).unwrap_or(name)
+}
+
 /// Checks values as they were given, and gives them as they are stored: under
 /// their keys alone, and without the fields that were left empty.
 ///
@@ -77,7 +82,7 @@ pub(crate) fn given(
     let mut mistakes = Vec::new();
     let mut kept = Map::new();
     for (name, value) in values {
-        let key = name.strip_prefix(PREFIX).unwrap_or(&name);
+        let key = key(&name);
         if OVERRIDES.contains(&key) && !value.is_string() {
             mistakes.push(place.mistake("invalid_type", &name, "must be a string".to_owned()));
         } else if let Err(wrong) = fields.check_value(key, &value) {

@@ -1,12 +1,13 @@
 //! Changing what is known of a connection, and giving it new credentials.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_api::connect::EndUser;
 use linkspan_api::connections::{ConnectionEndUser, UpdateConnection};
 use linkspan_providers::Template;
 use serde_json::Value;
+use uuid::Uuid;
 
 use super::live::{self, LiveKey};
 use super::store::{self, Row, credentials_context, read, seal_config, unknown, write};
@@ -153,6 +154,9 @@ pub(super) async fn reconnect(
                 connections::webhook_url_override
                     .eq(new.webhook_url_override.or(stored.webhook_url_override)),
                 connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+                connections::refresh_error_log_id.eq(None::<Uuid>),
+                connections::refresh_failure_days.eq(0),
+                connections::refresh_failure_counted_on.eq(None::<NaiveDate>),
                 connections::updated_at.eq(diesel::dsl::now),
             ))
             .returning(Row::as_returning())

@@ -30,7 +30,7 @@ const AT_ONCE: usize = 8;
 /// fetching does not write that time down here, since that would be a write
 /// for each call.
 const CLAIM: &str = "UPDATE connections c SET keep_alive_at = CASE \
-        WHEN c.last_fetched_at > now() - interval '1 day' \
+        WHEN c.last_fetched_at > now() - interval '1 day' AND c.refresh_error_log_id IS NULL \
         THEN c.last_fetched_at + interval '1 day' \
         ELSE now() + interval '1 hour' END \
     FROM (SELECT environment_id, id FROM connections \
@@ -39,7 +39,8 @@ const CLAIM: &str = "UPDATE connections c SET keep_alive_at = CASE \
     WHERE c.environment_id = due.environment_id AND c.id = due.id \
         AND i.environment_id = c.environment_id AND i.id = c.integration_id \
     RETURNING c.environment_id, c.id, c.connection_id, i.unique_key, \
-        c.last_fetched_at <= now() - interval '1 day' AS is_due";
+        (c.last_fetched_at <= now() - interval '1 day' OR c.refresh_error_log_id IS NOT NULL) \
+            AS is_due";
 
 const FULFIL: &str = "UPDATE connections SET keep_alive_at = now() + interval '1 day' \
     WHERE environment_id = $1 AND id = $2";

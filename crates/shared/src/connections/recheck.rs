@@ -2,9 +2,11 @@
 //! day where the template says how (CONTRACT 2.8): an account owner who takes a
 //! key back tells nobody.
 
+use linkspan_api::ErrorCode;
 use linkspan_providers::Config;
 
 use super::refresh::state;
+use super::verify::Unverified;
 use super::{Live, begin, verify};
 use crate::logs::{Kind, Level, Operation};
 use crate::{Core, Error};
@@ -23,7 +25,7 @@ pub(super) async fn run(core: &Core, live: &Live) -> Result<bool, Error> {
         integration: &integration.config,
     };
     let client = begin::client_of(integration, &connection.credentials).ok();
-    let asked = verify::credentials(core, &config, client.as_ref(), &connection.credentials).await;
+    let asked = verify::ask(core, &config, client.as_ref(), &connection.credentials).await;
     let failing_since = connection.last_refresh_failure_at;
     let mut operation = Operation::begin(integration.environment_id, Kind::Auth, "verify").about(
         &integration.unique_key,
@@ -41,13 +43,15 @@ pub(super) async fn run(core: &Core, live: &Live) -> Result<bool, Error> {
             }
             Ok(true)
         }
-        Err(error @ Error::ConnectionTest(_)) => {
-            operation.fail(Some(error.code().as_str()), error.to_string());
+        // A provider that is down, or overwhelmed, says nothing of the key.
+        Err(Unverified::Refused(status @ (401 | 403))) => {
+            let text = format!("The provider no longer takes the credentials: status {status}");
+            operation.fail(Some(ErrorCode::ConnectionTestFailed.as_str()), text);
             let mut conn = core.db.conn().await?;
-            state::note_failure(&mut conn, connection, operation.id, true).await?;
+            state::note_failure(&mut conn, connection, operation.id, false).await?;
             core.logs.write(operation);
             Ok(false)
         }
-        Err(error) => Err(error),
+        Err(unverified) => Err(unverified.into()),
     }
 }

@@ -46,7 +46,14 @@ const LOOK: Duration = Duration::from_millis(100);
 /// due, and while they still work neither back-off nor exhaustion forbids it.
 #[must_use]
 pub fn is_wanted(live: &Live) -> bool {
-    is_due(live) && !(is_usable(live) && (failed_lately(live) || is_exhausted(live)))
+    is_due(live) && !(is_usable(live) && is_held_back(live))
+}
+
+/// Whether a refresh has just failed, or has failed for days: nobody is asked
+/// again unless somebody insists.
+#[must_use]
+pub fn is_held_back(live: &Live) -> bool {
+    failed_lately(live) || is_exhausted(live)
 }
 
 /// Whether the credentials expire soon.

@@ -22,35 +22,33 @@ const PAGE: i64 = 100;
 /// once; what one is at, another passes by.
 ///
 /// # Errors
-/// When the database fails, or an environment's keys do not open. What was
-/// sealed by then stays so.
+/// When the database fails, or an environment's keys do not open; the others'
+/// secrets are sealed all the same.
 pub async fn secrets(core: &Core) -> Result<u64, Error> {
-    let mut sealed = 0;
+    let (mut sealed, mut failed) = (0, None);
     for template in core.catalogue.iter() {
         let keys = configuration::secret_keys(template);
         if keys.is_empty() {
             continue;
         }
         for (environment, integration) in using(core, &template.slug).await? {
-            // Before a connection is held: the keys may need one.
-            let vault_keys = core.vault.environment(environment).await?;
             let of = Of {
                 environment,
                 integration,
                 template,
                 secret_keys: &keys,
             };
-            loop {
-                let mut conn = core.db.conn().await?;
-                let page = of.page(&mut conn, &vault_keys).await?;
-                sealed += page;
-                if page == 0 {
-                    break;
+            match of.all(core).await {
+                Ok(count) => sealed += count,
+                Err(error) => {
+                    let environment = environment.0;
+                    tracing::warn!(%environment, %integration, %error, "secrets stay unsealed");
+                    failed = Some(error);
                 }
             }
         }
     }
-    Ok(sealed)
+    failed.map_or(Ok(sealed), Err)
 }
 
 /// The integrations with a provider, of every environment: like the other sweeps,
@@ -72,6 +70,19 @@ struct Of<'a> {
 }
 
 impl Of<'_> {
+    async fn all(&self, core: &Core) -> Result<u64, Error> {
+        // Before a connection is held: the keys may need one.
+        let keys = core.vault.environment(self.environment).await?;
+        let mut sealed = 0;
+        loop {
+            let mut conn = core.db.conn().await?;
+            match self.page(&mut conn, &keys).await? {
+                0 => return Ok(sealed),
+                page => sealed += page,
+            }
+        }
+    }
+
     async fn page(&self, conn: &mut db::Connection, keys: &EnvironmentKeys) -> Result<u64, Error> {
         conn.transaction(async |conn| {
             let has_secret =

@@ -94,12 +94,14 @@ pub(super) struct Row {
 impl Row {
     pub(super) fn open(self, keys: &EnvironmentKeys) -> Result<Connection, Error> {
         let id = self.id.to_be_bytes();
-        let mut connection_config: Map<String, Value> =
-            read("connection configuration", self.connection_config)?;
-        if let Some(sealed) = &self.config_secrets {
-            let secrets: Map<String, Value> = keys.open_json(&config_context(&id), sealed)?;
-            connection_config.extend(secrets);
-        }
+        let mut connection_config: Map<String, Value> = match &self.config_secrets {
+            Some(sealed) => keys.open_json(&config_context(&id), sealed)?,
+            None => Map::new(),
+        };
+        // A secret in plain sight was written by a server of an older version,
+        // after the sealed one.
+        let plain: Map<String, Value> = read("connection configuration", self.connection_config)?;
+        connection_config.extend(plain);
         Ok(Connection {
             connection_config,
             credentials: keys.open_json(&credentials_context(&id), &self.credentials)?,

@@ -7,6 +7,29 @@ use linkspan_providers::Config;
 use crate::outbound::Outbound;
 use crate::{Core, Error};
 
+/// Why credentials are not known to work.
+#[derive(Debug)]
+pub(super) enum Unverified {
+    /// The provider answered the last call with this status.
+    Refused(u16),
+    /// It gave no answer, for this reason.
+    NoAnswer(String),
+    /// It could not be asked.
+    Unasked(Error),
+}
+
+impl From<Unverified> for Error {
+    fn from(unverified: Unverified) -> Self {
+        match unverified {
+            Unverified::Refused(status) => {
+                Self::ConnectionTest(format!("the provider answered with status {status}"))
+            }
+            Unverified::NoAnswer(reason) => Self::ConnectionTest(reason),
+            Unverified::Unasked(error) => error,
+        }
+    }
+}
+
 /// Asks the provider, if its template says how: any of the template's calls that
 /// is answered with a 2xx shows that the credentials work. To be called with no
 /// database connection held.
@@ -20,19 +43,25 @@ pub(super) async fn credentials(
     client: Option<&Client>,
     credentials: &Credentials,
 ) -> Result<(), Error> {
-    let mut last = None;
-    for request in request::verification(config, client, credentials)? {
-        match Outbound::new(&core.http).send(request).await {
+    Ok(ask(core, config, client, credentials).await?)
+}
+
+/// The same, told apart by why they are not known to work.
+pub(super) async fn ask(
+    core: &Core,
+    config: &Config<'_>,
+    client: Option<&Client>,
+    credentials: &Credentials,
+) -> Result<(), Unverified> {
+    let requests = request::verification(config, client, credentials);
+    let requests = requests.map_err(|error| Unverified::Unasked(error.into()))?;
+    let mut last = Ok(());
+    for request in requests {
+        last = match Outbound::new(&core.http).send(request).await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                last = Some(format!("the provider answered with status {status}"));
-            }
-            Err(error) => last = Some(error.to_string()),
-        }
+            Ok(answer) => Err(Unverified::Refused(answer.status().as_u16())),
+            Err(error) => Err(Unverified::NoAnswer(error.to_string())),
+        };
     }
-    match last {
-        Some(reason) => Err(Error::ConnectionTest(reason)),
-        None => Ok(()),
-    }
+    last
 }

@@ -157,7 +157,10 @@ pub async fn create(
     drop(conn);
     if let Some(key) = key {
         // Until then an HMAC that is required is one that nobody can make.
-        public_key::set(&core.db, &core.vault, created.id, &key).await?;
+        if let Err(error) = public_key::set(&core.db, &core.vault, created.id, &key).await {
+            delete(core, account_id, created.number).await?;
+            return Err(error);
+        }
     }
     Ok(created)
 }

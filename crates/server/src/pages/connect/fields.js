@@ -101,7 +101,9 @@ class Field {
   }
 
   get value() {
-    return this.element.hidden ? '' : this.input.value.trim();
+    if (this.element.hidden) return '';
+    // A password may begin or end with a space.
+    return this.input.type === 'password' ? this.input.value : this.input.value.trim();
   }
 
   /** Shows an error at the field, or none. */

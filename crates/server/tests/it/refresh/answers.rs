@@ -77,7 +77,7 @@ async fn a_shorter_life_than_the_margin() {
     let app = app().await;
     connect(&app, "one", EXPIRED).await;
     let control = app.provider.control();
-    control.set_access_token_life(Duration::from_secs(60));
+    control.set_access_token_life(Duration::from_secs(600));
     let first = tokens(&get(&app, "one").await);
     for _ in 0..3 {
         assert_eq!(tokens(&get(&app, "one").await), first);
@@ -95,7 +95,7 @@ async fn a_slow_answer_while_the_token_works() {
     connect(&app, "one", EXPIRED).await;
     let first = tokens(&get(&app, "one").await);
     // In its last fifth: it works, and is due.
-    let due = TimeDelta::seconds(8);
+    let due = TimeDelta::seconds(100);
     shift(&app, due).await;
     control.fail_next(Fault::SlowToken(Duration::from_secs(8)));
     let all = (0..8).map(|_| get(&app, "one"));
@@ -128,7 +128,7 @@ async fn shift(app: &TestApp, left: TimeDelta) {
     let mut credentials = stored.credentials;
     if let linkspan_auth::Credentials::OAuth2(tokens) = &mut credentials {
         tokens.expires_at = Some(chrono::Utc::now() + left);
-        tokens.issued_at = chrono::Utc::now() + left - TimeDelta::seconds(60);
+        tokens.issued_at = chrono::Utc::now() + left - TimeDelta::seconds(600);
     }
     let new = connections::NewConnection {
         connection_id: stored.connection_id,

@@ -13,8 +13,8 @@ use crate::tenancy::EnvironmentId;
 use crate::{Core, Error};
 
 /// How many are repeated in one go, and at the same time.
-const PAGE: i64 = 64;
-const AT_ONCE: usize = 8;
+const PAGE: i64 = 256;
+const AT_ONCE: usize = 64;
 
 #[derive(Queryable)]
 struct Abandoned {
@@ -37,6 +37,12 @@ pub(in crate::connections) async fn repeat_abandoned(core: &Core) -> Result<(), 
         .for_each_concurrent(AT_ONCE, |one| async move {
             if let Err(error) = repeat(core, &one).await {
                 tracing::warn!(connection = one.id, %error, "an interrupted refresh failed again");
+                // One that cannot even begin would be found again for ever.
+                if !error.is_outage()
+                    && let Err(error) = remove(core, &one).await
+                {
+                    tracing::warn!(connection = one.id, %error, "its lease stays");
+                }
             }
         })
         .await;
@@ -66,6 +72,7 @@ async fn find(core: &Core) -> Result<Vec<Abandoned>, Error> {
             refresh_leases::credentials_version,
             connections::credentials_version,
         ))
+        .order(refresh_leases::expires_at)
         .limit(PAGE)
         .load(&mut conn)
         .await?)

@@ -149,7 +149,7 @@ async fn keep(
         match try_to_keep(core, keys, live, &mut spent, fresh).await {
             Ok(Some(kept)) => return Ok(kept),
             Ok(None) => {}
-            Err(Error::Database(error)) => {
+            Err(error) if error.is_outage() => {
                 tracing::warn!(%error, "refreshed credentials could not be stored; trying again");
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
@@ -178,7 +178,10 @@ async fn try_to_keep(
     let keys = core.vault.environment(spent.environment_id).await?;
     let mut conn = core.db.conn().await?;
     let changed = store::get(&mut conn, &keys, &live.integration, id).await?;
-    if changed.id != spent.id || !spends_the_same(&changed.credentials, &spent.credentials) {
+    let is_same =
+        changed.id == spent.id && spends_the_same(&changed.credentials, &spent.credentials);
+    // Where refresh tokens do not rotate, what was stored meanwhile is newer.
+    if !is_same || spends_the_same(fresh, &spent.credentials) {
         return Ok(Some(Kept::Overtaken(Box::new(changed))));
     }
     *spent = changed;
