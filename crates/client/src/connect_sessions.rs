@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use http::Method;
-use linkspan_api::connect::ConfigDefaults;
+use linkspan_api::connect::{ConfigDefaults, Overrides};
 use linkspan_api::integrations::Data;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -80,6 +80,10 @@ struct Body {
     integrations_config_defaults: BTreeMap<String, ConfigDefaults>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     tags: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    overrides: BTreeMap<String, Overrides>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    webhook_url_override: Option<String>,
 }
 
 /// Leaves out the configuration, in which there may be a client's secret.
@@ -141,6 +145,37 @@ impl CreateSession {
     ) -> Self {
         let params = &mut self.defaults(integration).authorization_params;
         params.insert(name.into(), value.into());
+        self
+    }
+
+    /// Asks for scopes of the person's own on an integration, in place of those
+    /// that were set before. Slack has such scopes; other providers are not told.
+    pub fn user_scopes<I: IntoIterator<Item: Into<String>>>(
+        mut self,
+        integration: impl Into<String>,
+        scopes: I,
+    ) -> Self {
+        let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
+        self.defaults(integration).user_scopes = Some(scopes.join(","));
+        self
+    }
+
+    /// The guide for end users of an integration, an http(s) URL. The server
+    /// checks it and keeps it with the session; its own page links no guides yet.
+    pub fn docs_connect(mut self, integration: impl Into<String>, url: impl Into<String>) -> Self {
+        let overrides = &mut self.body.overrides;
+        overrides
+            .entry(integration.into())
+            .or_default()
+            .docs_connect = Some(url.into());
+        self
+    }
+
+    /// Where webhooks about the connections that are made go instead, an
+    /// http(s) URL. A session that reconnects changes its connection's; without
+    /// this it stays as it is. The server keeps it; it sends no webhooks yet.
+    pub fn webhook_url_override(mut self, url: impl Into<String>) -> Self {
+        self.body.webhook_url_override = Some(url.into());
         self
     }
 

@@ -159,6 +159,13 @@ impl ProxyCall {
         self.instruction("decompress", "true")
     }
 
+    /// Lets every header go along, the credentials too, when the API redirects
+    /// to another host of the same site (the same registrable domain; never
+    /// from https to http). Otherwise only harmless ones, such as `Accept`, go.
+    pub fn forward_headers_on_redirect(self) -> Self {
+        self.instruction("forward-headers-on-redirect", "true")
+    }
+
     /// How long to wait for the answer to begin, which includes the retries;
     /// two minutes unless set. The body then takes as long as it takes.
     pub fn timeout(self, timeout: Duration) -> Self {

@@ -1,9 +1,13 @@
 //! The catalogue, integrations and connect sessions.
 
-use linkspan_client::{EndUser, Error, ErrorCode, ExposeSecret, Organization, StatusCode};
+use linkspan_client::{
+    Client, CreateSession, EndUser, Error, ErrorCode, ExposeSecret, ImportCredentials, Method,
+    Organization, SecretString, StatusCode,
+};
 use linkspan_testkit::TestApp;
+use serde_json::{Value, json};
 
-use crate::client;
+use crate::{API_KEY, client};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_catalogue_is_listed_searched_and_read() {
@@ -201,6 +205,99 @@ async fn a_session_opens_and_its_token_works() {
             .unwrap()
             .is_client_error()
     );
+}
+
+/// Integrations `slack` and `one`, and a connection `one` of the latter.
+async fn slack_and_one(app: &TestApp) -> Client {
+    let linkspan = client(app);
+    let integrations = linkspan.integrations();
+    let slack = integrations.create("slack", "slack").oauth2("id", "secret");
+    slack.scopes(["chat:write"]).send().await.unwrap();
+    let one = integrations.create("one", "private-api-bearer");
+    one.send().await.unwrap();
+    let key = ImportCredentials::api_key(&SecretString::from(API_KEY));
+    let import = linkspan.connections().import("one", key);
+    import.connection_id("one").send().await.unwrap();
+    linkspan
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_asks_for_the_scopes_of_a_person() {
+    let app = TestApp::start().await;
+    let sessions = slack_and_one(&app).await.connect_sessions();
+    let create = sessions
+        .create()
+        .end_user(EndUser::new("u1"))
+        .authorization_param("slack", "team", "T1")
+        .user_scopes("slack", ["replaced"])
+        .user_scopes("slack", ["search:read", "users:read"]);
+    let token = create.send().await.unwrap().token;
+    let path = "/connect/session";
+    let view = app.call_as(&token, Method::GET, path, &[], Value::Null);
+    let defaults = &view.await.json()["data"]["integrations_config_defaults"]["slack"];
+    assert_eq!(defaults["user_scopes"], "search:read,users:read");
+    assert_eq!(defaults["authorization_params"], json!({ "team": "T1" }));
+
+    let start = app.begin("slack", token.expose_secret()).await;
+    let location: url::Url = start.header("location").unwrap().parse().unwrap();
+    let asked = |name: &str| {
+        let mut pairs = location.query_pairs();
+        let found = pairs.find(|(known, _)| known == name);
+        found.map(|(_, value)| value.into_owned())
+    };
+    assert_eq!(
+        asked("user_scope").as_deref(),
+        Some("search:read,users:read")
+    );
+    assert_eq!(asked("team").as_deref(), Some("T1"));
+
+    let reconnect = sessions.reconnect("one", "one").user_scopes("one", ["a"]);
+    let token = reconnect.send().await.unwrap().token;
+    let view = app.call_as(&token, Method::GET, path, &[], Value::Null);
+    let defaults = &view.await.json()["data"]["integrations_config_defaults"];
+    assert_eq!(defaults["one"]["user_scopes"], "a");
+}
+
+/// Nothing reads these back yet, so that it is the server's own check of each
+/// value that shows where it arrives.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_takes_a_guide_and_a_place_for_webhooks() {
+    let app = TestApp::start().await;
+    let sessions = slack_and_one(&app).await.connect_sessions();
+    let refused = async |session: CreateSession| {
+        let error = session.send().await.unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::InvalidBody), "{error:?}");
+        let Error::Api { errors, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        errors[0].path.join(".")
+    };
+    let new = sessions.create().end_user(EndUser::new("u1"));
+    for session in [new, sessions.reconnect("one", "one")] {
+        let right = session
+            .clone()
+            .docs_connect("one", "https://example.com/guide")
+            .docs_connect("slack", "https://example.com/slack")
+            .webhook_url_override("https://example.com/hook");
+        right.clone().send().await.unwrap();
+        for (wrong, path) in [
+            (
+                right.clone().docs_connect("slack", "nowhere"),
+                "overrides.slack.docs_connect",
+            ),
+            (
+                right.clone().docs_connect("none", "https://example.com/"),
+                "overrides.none",
+            ),
+            (
+                right.clone().webhook_url_override("ftp://example.com"),
+                "webhook_url_override",
+            ),
+        ] {
+            assert_eq!(refused(wrong).await, path);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

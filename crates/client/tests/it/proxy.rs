@@ -4,7 +4,7 @@ use std::io;
 
 use futures_util::{TryStreamExt, stream};
 use linkspan_client::{Bytes, ConnectionHandle, Error, ErrorCode, Method, StatusCode};
-use linkspan_simulator::{Fault, Simulator};
+use linkspan_simulator::{Fault, Settings, Simulator};
 use linkspan_testkit::TestApp;
 use serde_json::{Value, json};
 
@@ -156,6 +156,43 @@ async fn a_call_that_cannot_be_made_is_not_made() {
         .proxy(Method::GET, "/api/me")
         .base_url_override(app.provider.base_url());
     assert_eq!(elsewhere.send().await.unwrap().status(), StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_follow_a_redirect_where_they_are_let() {
+    let (app, handle) = demo().await;
+    // The same address by another port: another host, of the same site.
+    let other = Simulator::start(Settings::default()).await.unwrap();
+    let moved = Fault::Status {
+        path: "/api/me".to_owned(),
+        status: 302,
+        headers: vec![(
+            "location".to_owned(),
+            other.base_url().join("/api/echo").unwrap().into(),
+        )],
+        body: String::new(),
+    };
+    let call = || {
+        app.provider.control().fail_next(moved.clone());
+        fail_next(&other, 200, "here");
+        handle
+            .proxy(Method::GET, "/api/me")
+            .header("X-Key", "a secret")
+            .header("Accept", "text/plain")
+    };
+    for call in [call(), call().forward_headers_on_redirect()] {
+        let answer = call.send().await.unwrap();
+        assert_eq!(answer.bytes().await.unwrap(), "here");
+    }
+    let seen = other.control().requests();
+    assert_eq!(seen.len(), 2);
+    for request in &seen {
+        assert_eq!(request.header("accept"), Some("text/plain"));
+    }
+    assert_eq!(seen[0].header("x-key"), None);
+    assert_eq!(seen[0].header("authorization"), None);
+    assert_eq!(seen[1].header("x-key"), Some("a secret"));
+    assert!(seen[1].header("authorization").is_some());
 }
 
 #[tokio::test(flavor = "multi_thread")]

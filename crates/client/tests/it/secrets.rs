@@ -35,7 +35,8 @@ async fn what_is_asked_hides_its_secrets() {
             .connect_sessions()
             .create()
             .end_user(EndUser::new("u"))
-            .connection_config("k", "secret", PLANTED),
+            .connection_config("k", "secret", PLANTED)
+            .webhook_url_override(format!("https://example.com/{PLANTED}")),
         &credentials,
         &linkspan
             .connections()
