@@ -23,9 +23,7 @@ const variant = { name: 's', variant: 'v', provider_config_key: 'bearer', connec
 const NODE = {
   listProviders: driven('node-client.test.mjs'),
   getProvider: driven('node-client.test.mjs'),
-  getProviderTemplates: waiting('functions', (nango) =>
-    nango.getProviderTemplates({ provider: 'demo' }),
-  ),
+  getProviderTemplates: driven('node-client.test.mjs'),
   listIntegrations: driven('node-client.test.mjs'),
   getIntegration: driven('node-client.test.mjs'),
   createIntegration: driven('node-client.test.mjs'),

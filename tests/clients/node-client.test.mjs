@@ -28,11 +28,15 @@ describe('providers', () => {
     assert.equal(demo.display_name, 'Demo');
     assert.equal(demo.auth_mode, 'OAUTH2');
     assert.match(demo.logo_url, /\/demo\.svg$/);
+
+    assert.deepEqual(await nango.getProviderTemplates({ provider: 'demo' }), { data: [] });
   });
 
   test('that there are none of', async () => {
     const call = nango.getProvider({ provider: 'nowhere' });
     await assertFails(call, 404, 'unknown_provider_template');
+    const templates = nango.getProviderTemplates({ provider: 'nowhere' });
+    await assertFails(templates, 404, 'unknown_provider_template');
   });
 });
 

@@ -62,7 +62,7 @@ pub struct UpdateConnection {
 }
 
 /// Body, and answer, of `POST` and `PATCH /connections/metadata`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct WriteMetadata {
@@ -72,6 +72,16 @@ pub struct WriteMetadata {
     pub provider_config_key: String,
     /// The metadata.
     pub metadata: Object,
+}
+
+/// Metadata may hold anything, and is not shown.
+impl std::fmt::Debug for WriteMetadata {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteMetadata")
+            .field("connection_id", &self.connection_id)
+            .field("provider_config_key", &self.provider_config_key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// `"id"` or `["id", …]`.
@@ -105,7 +115,7 @@ pub struct ConnectionList {
 }
 
 /// A connection as it is listed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ConnectionSummary {
     /// Internal number.
@@ -128,6 +138,17 @@ pub struct ConnectionSummary {
     /// Labels.
     #[cfg_attr(feature = "openapi", schema(inline))]
     pub tags: Tags,
+}
+
+/// Metadata may hold anything, and is not shown.
+impl std::fmt::Debug for ConnectionSummary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ConnectionSummary")
+            .field("id", &self.id)
+            .field("connection_id", &self.connection_id)
+            .field("provider_config_key", &self.provider_config_key)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Answer of `GET /connections/{id}`.

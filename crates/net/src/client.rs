@@ -86,8 +86,28 @@ pub struct Client {
 
 struct Inner {
     http: legacy::Client<Connector, Body>,
+    connector: Connector,
+    pool: Pool,
     policy: Arc<AddressPolicy>,
     user_agent: Option<HeaderValue>,
+}
+
+/// How idle connections are kept.
+#[derive(Clone, Copy)]
+struct Pool {
+    idle_per_host: usize,
+    idle_timeout: Duration,
+}
+
+impl Pool {
+    fn over(self, connector: Connector) -> legacy::Client<Connector, Body> {
+        legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(self.idle_per_host)
+            .pool_idle_timeout(self.idle_timeout)
+            .pool_timer(TokioTimer::new())
+            .timer(TokioTimer::new())
+            .build(connector)
+    }
 }
 
 impl Client {
@@ -107,19 +127,43 @@ impl Client {
             lookup: settings.lookup,
             policy: Arc::clone(&policy),
         };
-        let http = legacy::Client::builder(TokioExecutor::new())
-            .pool_max_idle_per_host(settings.pool_idle_per_host)
-            .pool_idle_timeout(settings.pool_idle_timeout)
-            .pool_timer(TokioTimer::new())
-            .timer(TokioTimer::new())
-            .build(Connector::new(resolver, tls, settings.connect_timeout));
+        let connector = Connector::new(resolver, tls, settings.connect_timeout);
+        let pool = Pool {
+            idle_per_host: settings.pool_idle_per_host,
+            idle_timeout: settings.pool_idle_timeout,
+        };
         Ok(Self {
             inner: Arc::new(Inner {
-                http,
+                http: pool.over(connector.clone()),
+                connector,
+                pool,
                 policy,
                 user_agent,
             }),
         })
+    }
+
+    /// The same client with connections of its own. A connection is driven by
+    /// the thread that opened it, and one that another thread uses costs both of
+    /// them a wake-up for each message: a thread that calls often has its own.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let Inner {
+            connector,
+            pool,
+            policy,
+            user_agent,
+            ..
+        } = &*self.inner;
+        Self {
+            inner: Arc::new(Inner {
+                http: pool.over(connector.clone()),
+                connector: connector.clone(),
+                pool: *pool,
+                policy: Arc::clone(policy),
+                user_agent: user_agent.clone(),
+            }),
+        }
     }
 
     /// What this client may call.
@@ -248,6 +292,12 @@ impl Client {
                 _ => return Err(Error::from_client(&error, authority)),
             }
         }
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
     }
 }
 

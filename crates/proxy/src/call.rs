@@ -76,6 +76,8 @@ struct Sent {
 /// One call.
 #[derive(Debug)]
 pub struct Call<'a> {
+    /// The way out: the calling thread's own, whose connections it drives.
+    pub client: &'a net::Client,
     /// Whose integration and connection it uses.
     pub environment: EnvironmentId,
     /// What the caller says in headers.
@@ -234,7 +236,7 @@ impl Inner {
     ) -> Result<Sent, Error> {
         let target = send::target(call, live)?.with_body(&call.instructions.body_headers);
         let pass = self.gates.enter(&live.template.slug).await?;
-        let client = &self.core.http;
+        let client = call.client;
         let answer = send::streamed(client, &self.settings, call, target, body, record).await;
         let answer = answer.map(|answer| answer.map(Source::Direct));
         if is_about_ours(call, &answer) {
@@ -262,7 +264,7 @@ impl Inner {
             None => body,
         };
         let pass = self.gates.enter(&live.template.slug).await?;
-        let client = &self.core.http;
+        let client = call.client;
         let answer = send::held(client, &self.settings, call, live, target, body, record).await;
         let answer = answer.map(|answer| answer.map(Source::Direct));
         Ok(Sent { answer, pass })

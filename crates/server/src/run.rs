@@ -122,6 +122,7 @@ fn listen(
     let server = server.listen("http", listener, move || {
         let (slots, stopping) = (Arc::clone(&slots), stopping.clone());
         let (body_timeout, app_state) = (config.body_timeout, state.clone());
+        let client = web::Data::new(state.core.http.apart());
         let app = App::new()
             .wrap(from_fn(rate::headers))
             .wrap(from_fn(app::refuse_nul))
@@ -129,6 +130,7 @@ fn listen(
             .wrap(cors())
             .wrap_fn(move |request, app| serving::serve(request, app, body_timeout))
             .app_data(app_state)
+            .app_data(client)
             .app_data(web::PayloadConfig::new(config.request_body_limit))
             .configure(app::configure)
             .into_factory()

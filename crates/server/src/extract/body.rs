@@ -56,7 +56,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let inner = error.inner();
         if inner.is_data() {
-            let message = without_position(&inner.to_string());
+            let message = without_value(&without_position(&inner.to_string()));
             let mut path: Vec<_> = error.path().iter().map(ToString::to_string).collect();
             path.extend(missing(&message).map(str::to_owned));
             let field = FieldError {
@@ -149,6 +149,29 @@ fn without_position(message: &str) -> String {
     }
 }
 
+/// serde quotes what it did not expect, and that may be a secret in the wrong
+/// place: `invalid type: string "…", expected a boolean`. It also names our
+/// types, which are objects to the caller.
+fn without_value(message: &str) -> String {
+    let Some(end) = message.rfind(", expected ") else {
+        return message.to_owned();
+    };
+    let (said, expected) = message.split_at(end);
+    let expected = match expected.strip_prefix(", expected struct ") {
+        Some(_) => ", expected an object",
+        None => expected,
+    };
+    let said = match said.split_once(": ") {
+        Some((what @ ("invalid type" | "invalid value"), value)) => {
+            let kind = value.split(['"', '`']).next().unwrap_or_default();
+            format!("{what}: {}", kind.trim_end())
+        }
+        _ if said.starts_with("unknown variant") => "unknown variant".to_owned(),
+        _ => said.to_owned(),
+    };
+    said + expected
+}
+
 #[cfg(test)]
 mod tests {
     use linkspan_api::integrations::CreateIntegration;
@@ -195,6 +218,35 @@ mod tests {
             let shown = format!("{found:?}");
             assert_eq!(found.is_some(), path.is_some(), "{body}: {shown}");
             assert!(shown.contains(path.unwrap_or_default()), "{body}: {shown}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_does_not_repeat_what_was_sent() {
+        for (said, shown) in [
+            (
+                r#"invalid type: string "s, expected e", expected a boolean"#,
+                "invalid type: string, expected a boolean",
+            ),
+            (
+                "invalid type: integer `7`, expected a string",
+                "invalid type: integer, expected a string",
+            ),
+            (
+                r#"invalid type: string "s", expected struct Basic"#,
+                "invalid type: string, expected an object",
+            ),
+            (
+                "unknown variant `s`, expected `OAUTH2`",
+                "unknown variant, expected `OAUTH2`",
+            ),
+            (
+                "unknown field `a`, expected one of `b`, `c`",
+                "unknown field `a`, expected one of `b`, `c`",
+            ),
+            ("missing field `a`", "missing field `a`"),
+        ] {
+            assert_eq!(without_value(said), shown);
         }
     }
 

@@ -15,7 +15,7 @@ use crate::openapi::{Routes, routes};
 use crate::pages;
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
-    routes!(routes; list, get);
+    routes!(routes; list, get, templates);
     routes
         .config
         .route("/images/template-logos/{provider}.svg", web::get().to(logo));
@@ -71,6 +71,29 @@ async fn get(
 ) -> Result<HttpResponse, Failure> {
     let template = state.core.template(&provider)?;
     let data = wire(&state, &template);
+    Ok(HttpResponse::Ok().json(Data { data }))
+}
+
+#[utoipa::path(
+    get,
+    path = "/providers/{provider}/templates",
+    operation_id = "list_provider_templates",
+    tag = "Providers",
+    summary = "List the function templates for a provider",
+    params(
+        ("provider" = String, Path, description = "The provider's slug."),
+    ),
+    responses(
+        (status = 200, description = "The templates: none are part of this version.", body = Data<Vec<Object>>),
+    )
+)]
+async fn templates(
+    _: CallerOrSession<permission::AnyKey>,
+    state: web::Data<State>,
+    provider: web::Path<String>,
+) -> Result<HttpResponse, Failure> {
+    state.core.template(&provider)?;
+    let data = Vec::<Object>::new();
     Ok(HttpResponse::Ok().json(Data { data }))
 }
 

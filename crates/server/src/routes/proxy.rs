@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse, rt, web};
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt, stream};
 use linkspan_api::ErrorCode;
-use linkspan_net::{Body as Outgoing, BodyError};
+use linkspan_net::{Body as Outgoing, BodyError, Client};
 use linkspan_proxy::{AnswerBody, Body, Broken, Call, Error, Instructions};
 use tokio::sync::mpsc;
 
@@ -55,6 +55,7 @@ const SATURATED: u32 = 1;
 pub(crate) async fn call(
     caller: Caller<permission::CallProxy>,
     state: web::Data<State>,
+    client: web::Data<Client>,
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Failure> {
@@ -70,6 +71,7 @@ pub(crate) async fn call(
     let limit = state.proxy.settings().held_body_limit;
     let body = read(payload.into_inner(), length(headers), limit).await?;
     let call = Call {
+        client: &client,
         environment: caller.environment_id(),
         instructions: &instructions,
         method,

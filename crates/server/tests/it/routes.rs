@@ -47,6 +47,7 @@ macro_rules! routes {
 routes! {
     GET "/providers" KeyOrSession();
     GET "/providers/{provider}" KeyOrSession();
+    GET "/providers/{provider}/templates" KeyOrSession();
     GET "/integrations" KeyOrSession(IntegrationsList | IntegrationsListCredentials);
     POST "/integrations" Key(IntegrationsCreate);
     POST "/integrations/quickstart" Key(IntegrationsCreate);

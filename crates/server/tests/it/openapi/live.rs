@@ -163,6 +163,11 @@ async fn catalogue(checker: &mut Checker<'_>) {
     checker
         .fails(GET, "/providers/{}", "/providers/nobody", Value::Null)
         .await;
+    let templates = "/providers/{}/templates";
+    let path = "/providers/github/templates";
+    checker.ok(GET, templates, path, Value::Null).await;
+    let path = "/providers/nobody/templates";
+    checker.fails(GET, templates, path, Value::Null).await;
     for path in ["/health", "/ready", "/openapi.json"] {
         checker.ok(GET, path, path, Value::Null).await;
     }

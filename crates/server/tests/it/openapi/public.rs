@@ -16,7 +16,6 @@ const NOT_COVERED: &[(&str, &[&str])] = &[
             "GET /integrations/{}/functions",
             "GET /integrations/{}/functions/{}",
             "GET /integrations/{}/functions/{}/code",
-            "GET /providers/{}/templates",
             "GET /scripts/config",
             "POST /functions/compile",
             "POST /functions/deployments",

@@ -99,8 +99,8 @@ async fn hmac_key(app: &TestApp, planted: &mut Planted) {
         json!({ "name": "Not A Name", "hmac_key": HMAC_KEY }),
         json!({ "name": "other", "hmac_key": [HMAC_KEY] }),
         json!({ "name": "other", "hmac_key": HMAC_KEY.repeat(100) }),
-        json!({ "name": "other", "hmac_enabled": [HMAC_KEY] }),
-        json!([HMAC_KEY]),
+        json!({ "name": "other", "hmac_enabled": HMAC_KEY }),
+        json!(HMAC_KEY),
     ] {
         planted.refused(&app.post("/environments", wrong).await, 400);
     }
@@ -163,9 +163,9 @@ async fn webhook_secret(app: &TestApp, planted: &mut Planted) {
     planted.refused(&again, 409);
     for wrong in [
         with(json!([first])),
-        json!({ "unique_key": "h", "provider": "demo", "credentials": [[first]] }),
-        json!({ "unique_key": "h", "provider": "demo", "forward_webhooks": [first] }),
-        json!({ "unique_key": "h", "provider": "demo", "credentials": { "type": [first] } }),
+        json!({ "unique_key": "h", "provider": "demo", "credentials": first }),
+        json!({ "unique_key": "h", "provider": "demo", "forward_webhooks": first }),
+        json!({ "unique_key": "h", "provider": "demo", "credentials": { "type": first } }),
     ] {
         planted.refused(&app.post("/integrations", wrong).await, 400);
     }
@@ -175,7 +175,7 @@ async fn webhook_secret(app: &TestApp, planted: &mut Planted) {
     let changed_to = with(changed.into())["credentials"].clone();
     let reply = change(changed_to).await;
     assert_eq!(reply.status, 200, "{reply:?}");
-    planted.refused(&change(json!([[changed]])).await, 400);
+    planted.refused(&change(json!(changed)).await, 400);
     let read = app.get(&format!("{path}?include=credentials")).await.json();
     assert_eq!(read["data"]["credentials"]["webhook_secret"], changed);
 }
@@ -193,7 +193,7 @@ async fn password(app: &TestApp, planted: &mut Planted) {
         json!({ "username": "planted-user", "password": format!("{PASSWORD}\n{PASSWORD}") }),
         json!({ "username": { "planted-user": PASSWORD } }),
         json!({ "username": "planted-user", "password": PASSWORD, "more": PASSWORD }),
-        json!([[PASSWORD]]),
+        json!(PASSWORD),
     ] {
         planted.refused(&app.post(&path, wrong).await, 400);
     }
@@ -235,11 +235,12 @@ async fn metadata(app: &TestApp, planted: &mut Planted) {
         .await;
     assert_eq!(made.status, 200, "{made:?}");
     planted.refused(
-        &app.post("/connections", import(json!([METADATA]))).await,
+        &app.post("/connections", import(json!(METADATA))).await,
         400,
     );
     let write = |id: &str, metadata: Value| json!({ "connection_id": id, "provider_config_key": "keyed", "metadata": metadata });
     let path = "/connections/metadata";
+    planted.shown::<linkspan_api::connections::WriteMetadata>(write("x", json!({"a": METADATA})));
     for method in [Method::POST, Method::PATCH] {
         let good = json!({ METADATA_NAME: { "deep": [METADATA] }, "more": MERGED });
         let wrote = app
@@ -248,7 +249,7 @@ async fn metadata(app: &TestApp, planted: &mut Planted) {
         assert!(wrote.status.is_success(), "{wrote:?}");
         let unknown = app.call(method.clone(), path, write("none", good)).await;
         planted.refused(&unknown, 400);
-        let wrong = write("described", json!([METADATA]));
+        let wrong = write("described", json!(METADATA));
         planted.refused(&app.call(method, path, wrong).await, 400);
     }
     let read = "/connections/described?provider_config_key=keyed";
