@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use linkspan_shared::breakpoint;
 use rustix::process::{Signal, getpid, kill_process};
@@ -11,6 +12,9 @@ use rustix::process::{Signal, getpid, kill_process};
 /// Names a file that holds `POINT kill` or `POINT stop`. Whoever comes to the
 /// point takes the file away first: each line works once.
 const VARIABLE: &str = "LINKSPAN_TEST_BREAKPOINT";
+
+/// By when a signal has reached every thread.
+const TAKES_EFFECT: Duration = Duration::from_millis(200);
 
 static FILE: OnceLock<PathBuf> = OnceLock::new();
 
@@ -35,5 +39,8 @@ fn reached(point: &'static str) {
     if fs::remove_file(path).is_ok() {
         // It cannot fail for oneself, and nobody would be there to be told.
         let _ = kill_process(getpid(), signal);
+        // A signal to the process reaches one of its threads first. This one
+        // must not go on meanwhile.
+        std::thread::sleep(TAKES_EFFECT);
     }
 }

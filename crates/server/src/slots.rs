@@ -61,8 +61,8 @@ impl Drop for Slot {
 }
 
 /// How many connections a configuration asks for, or the limit of open files
-/// allows: half of what the rest of the process leaves, since each call may need
-/// one more to an API.
+/// allows: three quarters of what the rest of the process leaves. Some callers are
+/// pages that wait on websockets, and calls may need one more each to an API.
 pub(crate) fn limit(config: &Config) -> usize {
     if config.server.max_connections > 0 {
         return config.server.max_connections;
@@ -76,7 +76,7 @@ fn within(files: Option<usize>, database: usize) -> usize {
     let Some(files) = files else { return MOST };
     // Operation logs have a pool of their own, of the same size.
     let rest = files.saturating_sub(OWN_FILES).saturating_sub(2 * database);
-    (rest / 2).clamp(LEAST, MOST)
+    (rest / 4 * 3).clamp(LEAST, MOST)
 }
 
 #[cfg(test)]
@@ -86,9 +86,9 @@ mod tests {
     #[test]
     fn files_are_left_for_the_database_and_for_apis() {
         let cases = [
-            (Some(1_024), 10, 470),
-            (Some(256), 10, 86),
-            (Some(20_000), 10, 9_958),
+            (Some(1_024), 10, 705),
+            (Some(256), 10, 129),
+            (Some(20_000), 10, 14_937),
             (Some(1 << 30), 10, MOST),
             (Some(32), 10, LEAST),
             (None, 10, MOST),
