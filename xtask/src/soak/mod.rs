@@ -57,7 +57,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         let mut soak = Command::new(target.join("debug/linkspan-soak"));
         soak.args(["auth", "--seed", &seed, "--provider", provider])
             .args(["--count", &count.to_string()])
-            .env("LINKSPAN_TEST_BIN", target.join("debug/linkspan"));
+            .arg("--program")
+            .arg(target.join("debug/linkspan"));
         let passed = stages.run("Soak", databases.told_to(&mut soak)).await;
         passed.and(databases.close().await)
     })

@@ -1,9 +1,5 @@
 //! Long randomised runs against real processes; `cargo xtask soak` starts them.
-#![allow(
-    clippy::print_stdout,
-    clippy::disallowed_methods,
-    reason = "a program for a terminal, started by xtask through the environment"
-)]
+#![allow(clippy::print_stdout, reason = "a program for a terminal")]
 
 mod api;
 mod auth;
@@ -25,9 +21,6 @@ use crate::auth::{Findings, Order};
 use crate::plan::Provider;
 use crate::process::Program;
 
-/// Names the program that is tried.
-const PROGRAM: &str = "LINKSPAN_TEST_BIN";
-
 /// Long randomised runs against real processes.
 #[derive(Parser)]
 struct Arguments {
@@ -39,6 +32,9 @@ struct Arguments {
 enum Run {
     /// Refreshes, while the processes that make them are killed and stopped.
     Auth {
+        /// The `linkspan` that is tried.
+        #[arg(long)]
+        program: PathBuf,
         /// Names the sequence of faults.
         #[arg(long)]
         seed: u64,
@@ -54,6 +50,7 @@ enum Run {
 #[tokio::main]
 async fn main() -> ExitCode {
     let Run::Auth {
+        program,
         seed,
         count,
         provider,
@@ -63,7 +60,7 @@ async fn main() -> ExitCode {
         count,
         provider,
     };
-    match soak(&order).await {
+    match soak(program, &order).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -72,11 +69,8 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn soak(order: &Order) -> Result<()> {
+async fn soak(path: PathBuf, order: &Order) -> Result<()> {
     let begun = Instant::now();
-    let path: PathBuf = std::env::var_os(PROGRAM)
-        .with_context(|| format!("{PROGRAM} is not set: run `cargo xtask soak auth`"))?
-        .into();
     let database = TestDatabase::new().await;
     let folder = tempfile::tempdir()?;
     let lease = auth::LEASE.as_millis().to_string();

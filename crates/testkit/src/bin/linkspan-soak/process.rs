@@ -23,13 +23,9 @@ pub(crate) struct Program {
 impl Program {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.path);
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("LINKSPAN_") {
-                command.env_remove(name);
-            }
-        }
         command
             .args(arguments)
+            .env_clear()
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .kill_on_drop(true);
