@@ -1,5 +1,6 @@
 //! Calls of an end user's browser, by connect session or public key.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -24,6 +25,28 @@ pub(crate) struct Session(pub(crate) ConnectSession);
 /// frontend SDK send, which cannot set headers on a navigation. A public key is
 /// for the integration that the path names, and no other.
 pub(crate) struct Browser(pub(crate) ConnectSession);
+
+/// How the API's description names what [`Browser`] and the routes that take it
+/// read of a query.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(
+    dead_code,
+    reason = "the fields are read by the derived description only"
+)]
+pub(crate) struct BrowserParams {
+    /// A connect session's token; this or `public_key`.
+    connect_session_token: Option<String>,
+    /// The environment's public key.
+    public_key: Option<String>,
+    /// With a public key: the connection's id.
+    connection_id: Option<String>,
+    /// With a public key: what your backend signed.
+    hmac: Option<String>,
+    /// Values of the template's `connection_config` fields.
+    #[param(style = DeepObject, explode, inline, value_type = Option<BTreeMap<String, String>>)]
+    params: Option<BTreeMap<String, String>>,
+}
 
 impl Browser {
     /// Takes the parameters that this extractor has read. A session's

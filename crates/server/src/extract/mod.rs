@@ -8,6 +8,6 @@ mod caller;
 mod query;
 
 pub(crate) use body::Body;
-pub(crate) use browser::{Browser, Session};
+pub(crate) use browser::{Browser, BrowserParams, Session};
 pub(crate) use caller::{Caller, CallerOrSession, Permission, permission};
 pub(crate) use query::Query;

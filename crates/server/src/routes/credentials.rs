@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::app::State;
 use crate::error::Failure;
-use crate::extract::{Body, Browser, Query};
+use crate::extract::{Body, Browser, BrowserParams, Query};
 use crate::openapi::{Routes, routes};
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
@@ -34,11 +34,7 @@ struct ApiKey {
     summary = "Connect with an API key",
     params(
         ("unique_key" = String, Path, description = "The integration's key."),
-        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
-        ("public_key" = Option<String>, Query, description = "The environment's public key."),
-        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
-        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
-        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+        BrowserParams,
     ),
     request_body = ApiKey,
     responses(
@@ -84,11 +80,7 @@ struct Basic {
     summary = "Connect with a user name and a password",
     params(
         ("unique_key" = String, Path, description = "The integration's key."),
-        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
-        ("public_key" = Option<String>, Query, description = "The environment's public key."),
-        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
-        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
-        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+        BrowserParams,
     ),
     request_body = Basic,
     responses(
@@ -126,11 +118,7 @@ async fn basic(
     summary = "Connect to an API that asks for no credentials",
     params(
         ("unique_key" = String, Path, description = "The integration's key."),
-        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
-        ("public_key" = Option<String>, Query, description = "The environment's public key."),
-        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
-        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
-        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+        BrowserParams,
     ),
     responses(
         (status = 200, description = "The connection.", body = AuthResult),

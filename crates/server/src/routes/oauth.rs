@@ -16,7 +16,7 @@ use url::Url;
 use super::credentials::connection_config;
 use crate::app::State;
 use crate::error::Failure;
-use crate::extract::{Browser, Query};
+use crate::extract::{Browser, BrowserParams, Query};
 use crate::openapi::{Routes, routes};
 use crate::pages::{self, Outcome};
 
@@ -42,11 +42,7 @@ async fn script() -> HttpResponse {
     summary = "Send the popup to the provider",
     params(
         ("unique_key" = String, Path, description = "The integration's key."),
-        ("connect_session_token" = Option<String>, Query, description = "A connect session's token; this or `public_key`."),
-        ("public_key" = Option<String>, Query, description = "The environment's public key."),
-        ("connection_id" = Option<String>, Query, description = "With a public key: the connection's id."),
-        ("hmac" = Option<String>, Query, description = "With a public key: what your backend signed."),
-        ("params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Values of the template's `connection_config` fields.", style = DeepObject, explode),
+        BrowserParams,
         ("ws_client_id" = Option<String>, Query, description = "The id that the websocket told the page."),
         ("authorization_params" = Option<std::collections::BTreeMap<String, String>>, Query, description = "Further parameters of the provider's authorisation URL.", style = DeepObject, explode),
         ("credentials" = Option<std::collections::BTreeMap<String, String>>, Query, description = "A client in place of the integration's: `oauth_client_id_override`, `oauth_client_secret_override`.", style = DeepObject, explode),
