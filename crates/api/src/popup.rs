@@ -95,4 +95,7 @@ pub struct AuthResult {
     pub provider_config_key: String,
     /// The connection's id.
     pub connection_id: String,
+    /// Whether a webhook of the provider has to come before it can be used.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_pending: bool,
 }

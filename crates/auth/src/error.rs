@@ -1,8 +1,8 @@
 //! What this crate fails with.
 
 use linkspan_api::ErrorCode;
-use linkspan_providers::AuthMode;
 use linkspan_providers::interpolate::{Unresolved, UrlError};
+use linkspan_providers::{AuthMode, Template};
 
 use crate::TransportError;
 
@@ -66,6 +66,16 @@ pub enum Error {
         /// HTTP status.
         status: u16,
     },
+    /// The browser came back without what was to be exchanged; with the
+    /// provider's reason.
+    #[error("{0}")]
+    NoCode(String),
+    /// The integration has no client with the provider, which the mode needs.
+    #[error("the integration has no client id and secret: add them with its credentials")]
+    NoClient,
+    /// What was entered, or the configuration, cannot be used; without its value.
+    #[error("{0}")]
+    Unusable(String),
     /// There is no refresh token to refresh with.
     #[error("the connection has no refresh token")]
     NoRefreshToken,
@@ -75,6 +85,13 @@ pub enum Error {
 }
 
 impl Error {
+    pub(crate) fn unsupported(template: &Template, feature: &'static str) -> Self {
+        Self::Unsupported {
+            provider: template.slug.clone(),
+            feature,
+        }
+    }
+
     /// The error's code in the API's table.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -95,7 +112,10 @@ impl Error {
             Self::Refused { .. }
             | Self::Unreadable { .. }
             | Self::NoAccessToken { .. }
+            | Self::NoCode(_)
+            | Self::Unusable(_)
             | Self::NoRefreshToken => ErrorCode::InvalidCredentials,
+            Self::NoClient => ErrorCode::MissingClientId,
             Self::Random => ErrorCode::GenericErrorSupport,
         }
     }

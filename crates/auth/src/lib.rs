@@ -6,21 +6,44 @@
 //! the only place that chooses by mode.
 
 pub mod api_key;
+mod app;
+mod aws_sigv4;
 pub mod basic;
+mod bill;
 mod client;
+mod client_credentials;
 mod credentials;
+mod custom;
 mod endpoint;
+mod entered;
 mod error;
 pub mod expiry;
+mod finished;
+mod import;
+mod install_plugin;
+mod jwt;
+mod login;
+pub mod mcp;
 mod modes;
+pub mod oauth1;
 pub mod oauth2;
 pub mod quirks;
+pub mod redirect;
 pub mod request;
 mod scope;
 mod secret;
+mod signature;
+mod tba;
+mod two_step;
 
 pub use client::{Client, OwnClient, SECRET_OVERRIDE};
 pub use credentials::Credentials;
+pub use custom::Custom;
 pub use endpoint::{TokenEndpoint, TransportError};
+pub use entered::{Entered, Rejected};
 pub use error::Error;
-pub use modes::{Entry, accept, entry, refresh};
+pub use finished::Finished;
+pub use import::{Imported, Wrong, import};
+pub use login::Login;
+pub use modes::{Entry, begin, connect, entry, finish, has_client, refresh};
+pub use tba::Tba;

@@ -5,12 +5,17 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
-use linkspan_providers::{AuthMode, Config, FieldError, Template};
+use linkspan_providers::{AuthMode, Config, FieldError, Installation, Template};
+use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use crate::client::OwnClient;
-use crate::oauth2::Finished;
-use crate::{Client, Credentials, Error, TokenEndpoint, api_key, basic, oauth2};
+use crate::redirect::{Begun, Callback, Request};
+use crate::{
+    Client, Credentials, Entered, Error, Finished, Login, Rejected, TokenEndpoint, api_key, app,
+    aws_sigv4, basic, bill, client_credentials, custom, install_plugin, jwt, mcp, oauth1, oauth2,
+    signature, tba, two_step,
+};
 
 /// How a person connects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,91 +25,267 @@ pub enum Entry {
     /// The person enters the fields of the template's `credentials`, which may
     /// be none.
     Fields,
+    /// The person installs something on the provider's own pages, and a webhook
+    /// brings what is exchanged for credentials.
+    Outbound,
 }
 
-/// How a person connects in this mode, or nothing if it is not supported yet.
+/// How a person connects to this provider.
 #[must_use]
-pub fn entry(mode: AuthMode) -> Option<Entry> {
-    match mode {
-        AuthMode::OAuth2 => Some(Entry::Redirect),
-        AuthMode::ApiKey | AuthMode::Basic | AuthMode::None => Some(Entry::Fields),
-        _ => None,
+pub fn entry(template: &Template) -> Entry {
+    match template.auth_mode {
+        AuthMode::OAuth2 if template.installation == Some(Installation::Outbound) => {
+            Entry::Outbound
+        }
+        AuthMode::OAuth1
+        | AuthMode::OAuth2
+        | AuthMode::App
+        | AuthMode::Custom
+        | AuthMode::InstallPlugin
+        | AuthMode::McpOAuth2
+        | AuthMode::McpOAuth2Generic => Entry::Redirect,
+        AuthMode::OAuth2Cc
+        | AuthMode::ApiKey
+        | AuthMode::Basic
+        | AuthMode::TwoStep
+        | AuthMode::Jwt
+        | AuthMode::Tba
+        | AuthMode::Bill
+        | AuthMode::Signature
+        | AuthMode::AwsSigV4
+        | AuthMode::AppStore
+        | AuthMode::None => Entry::Fields,
     }
 }
 
-/// Makes credentials of the fields that a person entered.
+/// Whether an integration has a client of its own with the provider.
+#[must_use]
+pub const fn has_client(mode: AuthMode) -> bool {
+    matches!(
+        mode,
+        AuthMode::OAuth1
+            | AuthMode::OAuth2
+            | AuthMode::App
+            | AuthMode::Custom
+            | AuthMode::Tba
+            | AuthMode::InstallPlugin
+            | AuthMode::McpOAuth2
+    )
+}
+
+/// Makes credentials of what a person entered, with a request to the provider
+/// where the mode logs in.
 ///
 /// # Errors
-/// The first field that is missing, unknown or malformed; `type` if the mode
-/// takes no fields.
-pub fn accept(
-    template: &Template,
-    fields: &BTreeMap<String, String>,
-) -> Result<Credentials, FieldError> {
-    match template.auth_mode {
-        AuthMode::ApiKey => api_key::accept(template, fields),
-        AuthMode::Basic => basic::accept(template, fields),
-        AuthMode::None => match fields.keys().next() {
-            None => Ok(Credentials::None),
-            Some(unknown) => Err(FieldError::new(unknown, "is not a field of this provider")),
-        },
-        mode => Err(FieldError::new(
-            "type",
-            format!("takes no fields in auth mode {mode}"),
-        )),
+/// [`Rejected::Field`]: the first field that is missing, unknown or malformed,
+/// and `type` if the mode takes no fields. [`Rejected::Auth`]: what kept the
+/// provider from giving a token.
+pub async fn connect<E: TokenEndpoint>(
+    client: Option<&Client>,
+    config: &Config<'_>,
+    entered: &Entered,
+    endpoint: &E,
+) -> Result<Finished, Rejected> {
+    let template = config.template;
+    let fields = &entered.fields;
+    let credentials = match template.auth_mode {
+        AuthMode::ApiKey => api_key::accept(template, fields)?,
+        AuthMode::Basic => basic::accept(template, fields)?,
+        AuthMode::Tba => tba::accept(template, entered)?,
+        AuthMode::None => nothing(fields)?,
+        mode => return log_in(mode, client, config, entered, None, endpoint).await,
+    };
+    Ok(credentials.into())
+}
+
+fn nothing(fields: &BTreeMap<String, String>) -> Result<Credentials, FieldError> {
+    match fields.keys().next() {
+        None => Ok(Credentials::None),
+        Some(unknown) => Err(FieldError::new(unknown, "is not a field of this provider")),
     }
 }
 
-/// Gets new credentials from the provider in place of those that expire.
+async fn log_in<E: TokenEndpoint>(
+    mode: AuthMode,
+    client: Option<&Client>,
+    config: &Config<'_>,
+    entered: &Entered,
+    earlier: Option<&Login>,
+    endpoint: &E,
+) -> Result<Finished, Rejected> {
+    match mode {
+        AuthMode::OAuth2Cc => {
+            client_credentials::log_in(client, config, entered, earlier, endpoint).await
+        }
+        AuthMode::TwoStep => two_step::log_in(client, config, entered, earlier, endpoint).await,
+        AuthMode::Jwt => jwt::log_in(client, config, entered, earlier, endpoint).await,
+        AuthMode::App => app::log_in(client, config, entered, earlier, endpoint).await,
+        AuthMode::Bill => bill::log_in(client, config, entered, earlier, endpoint).await,
+        AuthMode::Signature => signature::log_in(client, config, entered, earlier, endpoint).await,
+        AuthMode::AwsSigV4 => aws_sigv4::log_in(client, config, entered, earlier, endpoint).await,
+        mode => {
+            let message = format!("takes no fields in auth mode {mode}");
+            Err(FieldError::new("type", message).into())
+        }
+    }
+}
+
+/// Where to send the person's browser, and what to keep until it comes back.
+///
+/// # Errors
+/// [`Error::WrongMode`] for modes without a browser, [`Error::NoClient`], and
+/// those of the mode.
+pub async fn begin<E: TokenEndpoint>(
+    client: Option<&Client>,
+    config: &Config<'_>,
+    request: &Request<'_>,
+    endpoint: &E,
+) -> Result<Begun, Error> {
+    match config.template.auth_mode {
+        AuthMode::OAuth2 => oauth2::begin(client.ok_or(Error::NoClient)?, config, request),
+        AuthMode::OAuth1 => oauth1::begin(client, config, request, endpoint).await,
+        AuthMode::App => app::begin(client, config, request, endpoint).await,
+        AuthMode::Custom => custom::begin(client, config, request, endpoint).await,
+        AuthMode::InstallPlugin => install_plugin::begin(client, config, request, endpoint).await,
+        AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
+            mcp::begin(client, config, request, endpoint).await
+        }
+        mode => Err(Error::WrongMode(mode)),
+    }
+}
+
+/// Makes credentials of what the browser brought back.
+///
+/// # Errors
+/// [`Error::NoCode`] with the provider's reason, and those of the mode.
+pub async fn finish<E: TokenEndpoint>(
+    client: Option<&Client>,
+    config: &Config<'_>,
+    callback: &Callback<'_>,
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    match config.template.auth_mode {
+        AuthMode::OAuth2 => {
+            let client = client.ok_or(Error::NoClient)?;
+            oauth2::finish(client, config, callback, endpoint).await
+        }
+        AuthMode::OAuth1 => oauth1::finish(client, config, callback, endpoint).await,
+        AuthMode::App => app::finish(client, config, callback, endpoint).await,
+        AuthMode::Custom => custom::finish(client, config, callback, endpoint).await,
+        AuthMode::InstallPlugin => install_plugin::finish(client, config, callback, endpoint).await,
+        AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
+            mcp::finish(client, config, callback, endpoint).await
+        }
+        mode => Err(Error::WrongMode(mode)),
+    }
+}
+
+/// Gets new credentials in place of those that expire.
 ///
 /// # Errors
 /// [`Error::WrongMode`] for credentials that do not expire, and those of the mode.
 pub async fn refresh<E: TokenEndpoint>(
-    client: &Client,
+    client: Option<&Client>,
     config: &Config<'_>,
     credentials: &Credentials,
     endpoint: &E,
 ) -> Result<Finished, Error> {
+    if let Some(login) = credentials.login() {
+        let again = login.entered();
+        let mode = credentials.mode();
+        return Ok(log_in(mode, client, config, &again, Some(login), endpoint).await?);
+    }
     match credentials {
-        Credentials::OAuth2(tokens) => oauth2::refresh(client, config, tokens, endpoint).await,
-        Credentials::ApiKey(_) | Credentials::Basic(_) | Credentials::None => {
-            Err(Error::WrongMode(AuthMode::OAuth2))
-        }
+        Credentials::OAuth2(tokens) => match config.template.auth_mode {
+            AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
+                mcp::refresh(client, config, tokens, endpoint).await
+            }
+            _ => {
+                let own = tokens.own_client.as_ref().map(Client::from);
+                let client = client.or(own.as_ref()).ok_or(Error::NoClient)?;
+                oauth2::refresh(client, config, tokens, endpoint).await
+            }
+        },
+        Credentials::Custom(both) => custom::refresh(client, config, both, endpoint).await,
+        _ => Err(Error::WrongMode(credentials.mode())),
+    }
+}
+
+impl Login {
+    /// What was entered, to log in once more.
+    fn entered(&self) -> Entered {
+        let fields = self.entered.iter();
+        let fields = fields.map(|(name, value)| (name.clone(), value.expose_secret().to_owned()));
+        fields.collect::<BTreeMap<_, _>>().into()
     }
 }
 
 impl Credentials {
-    /// The mode they belong to.
+    /// The mode they belong to; `OAUTH2` for those of an MCP server, and `BASIC`
+    /// for those of an installed plugin.
     #[must_use]
-    pub fn mode(&self) -> AuthMode {
+    pub const fn mode(&self) -> AuthMode {
         match self {
+            Self::OAuth1(_) => AuthMode::OAuth1,
             Self::OAuth2(_) => AuthMode::OAuth2,
+            Self::ClientCredentials(_) => AuthMode::OAuth2Cc,
             Self::ApiKey(_) => AuthMode::ApiKey,
             Self::Basic(_) => AuthMode::Basic,
+            Self::TwoStep(_) => AuthMode::TwoStep,
+            Self::Jwt(_) => AuthMode::Jwt,
+            Self::App(_) => AuthMode::App,
+            Self::Custom(_) => AuthMode::Custom,
+            Self::Tba(_) => AuthMode::Tba,
+            Self::Bill(_) => AuthMode::Bill,
+            Self::Signature(_) => AuthMode::Signature,
+            Self::AwsSigV4(_) => AuthMode::AwsSigV4,
             Self::None => AuthMode::None,
         }
     }
 
-    /// The API's form (CONTRACT 2.6), secrets included:
-    /// `{"type": "OAUTH2", "access_token", "refresh_token"?, "expires_at"?, "raw"}`,
-    /// `{"type": "API_KEY", "apiKey"}`, `{"type": "BASIC", "username",
-    /// "password"}`, `{}`.
+    /// What was entered and what it bought, in the modes that log in.
+    const fn login(&self) -> Option<&Login> {
+        match self {
+            Self::ClientCredentials(login)
+            | Self::TwoStep(login)
+            | Self::Jwt(login)
+            | Self::App(login)
+            | Self::Bill(login)
+            | Self::Signature(login)
+            | Self::AwsSigV4(login) => Some(login),
+            _ => None,
+        }
+    }
+
+    /// The API's form (CONTRACT 2.6), secrets included: an object whose `type`
+    /// is the mode's name, `{}` for `NONE`.
     #[must_use]
     pub fn to_wire(&self) -> Value {
+        let kind = self.mode().as_str();
         match self {
+            Self::OAuth1(token) => token.to_wire(),
             Self::OAuth2(tokens) => tokens.to_wire(),
             Self::ApiKey(key) => key.to_wire(),
             Self::Basic(basic) => basic.to_wire(),
+            Self::Tba(tba) => tba.to_wire(),
+            Self::Custom(both) => both.to_wire(),
+            Self::ClientCredentials(login)
+            | Self::TwoStep(login)
+            | Self::Jwt(login)
+            | Self::Signature(login) => login.to_wire(kind, Some("token")),
+            Self::App(login) => login.to_wire(kind, Some("access_token")),
+            Self::Bill(login) | Self::AwsSigV4(login) => login.to_wire(kind, None),
             Self::None => Value::Object(serde_json::Map::new()),
         }
     }
 
-    /// When they stop working, if they do and the provider said so.
+    /// When they stop working, if they do and that is known.
     #[must_use]
     pub fn expires_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::OAuth2(tokens) => tokens.expires_at,
-            Self::ApiKey(_) | Self::Basic(_) | Self::None => None,
+            Self::Custom(both) => both.expires_at(),
+            other => other.login()?.expires_at,
         }
     }
 
@@ -113,7 +294,8 @@ impl Credentials {
     pub fn issued_at(&self) -> Option<DateTime<Utc>> {
         match self {
             Self::OAuth2(tokens) => Some(tokens.issued_at),
-            Self::ApiKey(_) | Self::Basic(_) | Self::None => None,
+            Self::Custom(both) => both.issued_at(),
+            other => Some(other.login()?.issued_at),
         }
     }
 
@@ -122,7 +304,8 @@ impl Credentials {
     pub fn can_refresh(&self) -> bool {
         match self {
             Self::OAuth2(tokens) => tokens.refresh_token.is_some(),
-            Self::ApiKey(_) | Self::Basic(_) | Self::None => false,
+            Self::Custom(both) => both.app.is_some(),
+            other => other.login().is_some(),
         }
     }
 
@@ -130,26 +313,29 @@ impl Credentials {
     /// back.
     #[must_use]
     pub const fn is_static(&self) -> bool {
-        matches!(self, Self::ApiKey(_) | Self::Basic(_))
+        matches!(self, Self::ApiKey(_) | Self::Basic(_) | Self::Tba(_))
     }
 
-    /// The OAuth client that the connection brought, in place of the
-    /// integration's.
+    /// The client that the connection brought, in place of the integration's.
     #[must_use]
     pub fn own_client(&self) -> Option<&OwnClient> {
         match self {
             Self::OAuth2(tokens) => tokens.own_client.as_ref(),
-            Self::ApiKey(_) | Self::Basic(_) | Self::None => None,
+            Self::Tba(tba) => tba.own_client.as_ref(),
+            _ => None,
         }
     }
 
     /// The value of a placeholder: `credentials.<name>` or a bare name.
     pub(crate) fn field(&self, name: &str) -> Option<Cow<'_, str>> {
         match self {
+            Self::OAuth1(token) => token.field(name),
             Self::OAuth2(tokens) => tokens.field(name),
             Self::ApiKey(key) => key.field(name),
             Self::Basic(basic) => basic.field(name),
-            Self::None => None,
+            Self::Tba(tba) => tba.field(name),
+            Self::Custom(both) => both.field(name),
+            other => other.login()?.field(name),
         }
     }
 
@@ -161,7 +347,18 @@ impl Credentials {
         match self {
             Self::OAuth2(tokens) => tokens.bearer().map(Some),
             Self::Basic(basic) => basic.authorization().map(Some),
-            Self::ApiKey(_) | Self::None => Ok(None),
+            Self::Custom(both) => both.app.as_ref().map(Login::bearer).transpose(),
+            Self::ClientCredentials(login)
+            | Self::TwoStep(login)
+            | Self::Jwt(login)
+            | Self::App(login) => login.bearer().map(Some),
+            Self::OAuth1(_)
+            | Self::ApiKey(_)
+            | Self::Tba(_)
+            | Self::Bill(_)
+            | Self::Signature(_)
+            | Self::AwsSigV4(_)
+            | Self::None => Ok(None),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Secrets in the sealed storage form. Only the types of this crate that are
 //! stored use these: a `SecretString` does not serialise by itself.
 
+use std::collections::BTreeMap;
+
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Serialize, Serializer};
 
@@ -16,4 +18,14 @@ pub(crate) fn expose_option<S: Serializer>(
         .as_ref()
         .map(ExposeSecret::expose_secret)
         .serialize(to)
+}
+
+pub(crate) fn expose_all<S: Serializer>(
+    secrets: &BTreeMap<String, SecretString>,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    let exposed = secrets
+        .iter()
+        .map(|(name, secret)| (name, secret.expose_secret()));
+    to.collect_map(exposed)
 }

@@ -105,9 +105,6 @@ pub enum Error {
     /// fit its field, or none where it should have.
     #[error("the provider's answer does not fit its template: {0}")]
     ProviderValue(String),
-    /// The provider sent the browser back without a code.
-    #[error("{0}")]
-    NoCode(String),
     /// The access token expired and could not be refreshed.
     #[error("the credentials could not be refreshed: {0}")]
     RefreshFailed(String),
@@ -166,9 +163,7 @@ impl Error {
             Self::ProductionEnvironment => ErrorCode::CannotDeleteProdEnvironment,
             Self::NoSharedClient(_) => ErrorCode::SharedCredentialsProviderNotFound,
             Self::ConnectionTest(_) => ErrorCode::ConnectionTestFailed,
-            Self::NoCode(_) | Self::RefreshFailed(_) | Self::ProviderValue(_) => {
-                ErrorCode::InvalidCredentials
-            }
+            Self::RefreshFailed(_) | Self::ProviderValue(_) => ErrorCode::InvalidCredentials,
             Self::InvalidPublicKey => ErrorCode::InvalidPublicKey,
             Self::MissingHmac | Self::ReplaceNeedsHmac { .. } => ErrorCode::MissingHmac,
             Self::InvalidHmac => ErrorCode::InvalidHmac,

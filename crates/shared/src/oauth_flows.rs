@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use linkspan_auth::redirect;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -26,8 +27,9 @@ pub struct Details {
     pub connection_id: String,
     /// The address that the provider was told to come back to.
     pub redirect_uri: String,
-    /// The PKCE verifier, where the provider takes one.
-    pub pkce_verifier: Option<String>,
+    /// What the mode keeps until the browser comes back.
+    #[serde(flatten)]
+    pub kept: redirect::Kept,
     /// The websocket that waits for the result.
     pub ws_client_id: Option<String>,
     /// The origin of the page that waits there, if its browser named it.

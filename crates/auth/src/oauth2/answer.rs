@@ -9,8 +9,8 @@ use linkspan_providers::{ExpiresInUnit, Template};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
 
-use super::{Finished, Tokens};
-use crate::{Credentials, Error, quirks};
+use super::Tokens;
+use crate::{Credentials, Error, Finished, quirks};
 
 /// Epoch times above this are milliseconds: as seconds it is the year 5138.
 const LARGEST_SECONDS: f64 = 1e11;
@@ -63,11 +63,9 @@ pub(super) fn read(
         (quirk.tokens)(&mut tokens);
     }
     Ok(Finished {
-        credentials: Credentials::OAuth2(tokens),
         metadata,
         granted_scopes,
-        missing_scopes: Vec::new(),
-        warning: None,
+        ..Credentials::OAuth2(tokens).into()
     })
 }
 

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use linkspan_providers::{Config, Param, Template};
 use secrecy::SecretString;
 use serde_json::{Map, Value};
-use url::Url;
 
 use super::{authorize_url, pkce};
 use crate::quirks::{self, Quirk};
+use crate::redirect::{Begun, Kept, Request};
 use crate::scope::{RequestScope, unless_unset};
 use crate::{Client, Error};
 
@@ -22,26 +22,6 @@ const RESERVED: &[&str] = &[
     "scope",
     "state",
 ];
-
-/// One authorisation's part of the authorize URL.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// Where the provider sends the browser back to, exactly as registered.
-    pub redirect_uri: &'a str,
-    /// What the provider hands back with the code; unguessable.
-    pub state: &'a str,
-    /// Further parameters that the caller wants; reserved ones are ignored.
-    pub authorization_params: &'a BTreeMap<String, String>,
-}
-
-/// What to do next, and what to keep until the browser comes back.
-#[derive(Debug)]
-pub struct Begun {
-    /// Where to send the browser.
-    pub authorize_url: Url,
-    /// To be kept secret, and given to [`super::finish`].
-    pub pkce_verifier: Option<SecretString>,
-}
 
 /// Builds the authorize URL (RFC 6749 section 4.1.1). Later parameters replace
 /// earlier ones: the URL's own, the template's, the caller's, the flow's; except
@@ -92,7 +72,10 @@ pub fn begin(client: &Client, config: &Config<'_>, request: &Request<'_>) -> Res
     }
     Ok(Begun {
         authorize_url: params.into_url(template, quirk, url),
-        pkce_verifier: verifier.map(SecretString::from),
+        kept: Kept {
+            pkce_verifier: verifier.map(SecretString::from),
+            ..Kept::default()
+        },
     })
 }
 
@@ -109,26 +92,11 @@ fn may_set(quirk: Option<&Quirk>, name: &str) -> bool {
 
 /// The callback's query parameter that holds the code.
 #[must_use]
-pub fn code_param(template: &Template) -> &str {
+pub(super) fn code_param(template: &Template) -> &str {
     template
         .authorization_code_param_in_callback
         .as_deref()
         .unwrap_or("code")
-}
-
-/// The callback's query parameters that the template's `redirect_uri_metadata`
-/// names; for the connection's configuration.
-#[must_use]
-pub fn callback_metadata(
-    template: &Template,
-    query: &BTreeMap<String, String>,
-) -> Map<String, Value> {
-    let entry = |name: &String| Some((name.clone(), query.get(name)?.clone().into()));
-    template
-        .redirect_uri_metadata
-        .iter()
-        .filter_map(entry)
-        .collect()
 }
 
 /// The scopes to ask for.

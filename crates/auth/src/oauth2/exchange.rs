@@ -8,10 +8,11 @@ use linkspan_providers::{Config, Param, Template, TokenUrl};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 
-use super::begin::{asked, resolved};
-use super::{Finished, Tokens, answer, token_request};
+use super::begin::{asked, code_param, resolved};
+use super::{Tokens, answer, token_request};
+use crate::redirect::Callback;
 use crate::scope::RequestScope;
-use crate::{Client, Credentials, Error, TokenEndpoint, quirks};
+use crate::{Client, Credentials, Error, Finished, TokenEndpoint, quirks};
 
 /// What the browser brought back, and what was kept since [`super::begin`].
 #[derive(Debug, Clone, Copy)]
@@ -24,12 +25,33 @@ pub struct CodeGrant<'a> {
     pub pkce_verifier: Option<&'a SecretString>,
 }
 
+/// Exchanges the code that the browser brought back, by the name that the
+/// template gives it.
+///
+/// # Errors
+/// [`Error::NoCode`] with the provider's reason, and those of [`exchange`].
+pub async fn finish<E: TokenEndpoint>(
+    client: &Client,
+    config: &Config<'_>,
+    callback: &Callback<'_>,
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    let code = callback.get(code_param(config.template));
+    let code = code.ok_or_else(|| Error::NoCode(callback.refusal()))?;
+    let grant = CodeGrant {
+        code: &SecretString::from(code),
+        redirect_uri: callback.redirect_uri,
+        pkce_verifier: callback.kept.pkce_verifier.as_ref(),
+    };
+    exchange(client, config, &grant, endpoint).await
+}
+
 /// Exchanges a code for tokens (RFC 6749 section 4.1.3).
 ///
 /// # Errors
 /// [`Error::Refused`] with the provider's words, and the others that
 /// [`Error`] lists for token requests.
-pub async fn finish<E: TokenEndpoint>(
+pub async fn exchange<E: TokenEndpoint>(
     client: &Client,
     config: &Config<'_>,
     grant: &CodeGrant<'_>,
@@ -76,7 +98,7 @@ fn missing(template: &Template, client: &Client, granted: Option<&[String]>) -> 
 /// [`Finished::warning`].
 ///
 /// # Errors
-/// [`Error::NoRefreshToken`], and those of [`finish`].
+/// [`Error::NoRefreshToken`], and those of [`exchange`].
 pub async fn refresh<E: TokenEndpoint>(
     client: &Client,
     config: &Config<'_>,

@@ -11,9 +11,10 @@ use http::{HeaderMap, Request as HttpRequest, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
-use linkspan_auth::oauth2::{Begun, CodeGrant, Finished, Request};
+use linkspan_auth::oauth2::CodeGrant;
+use linkspan_auth::redirect::{Begun, Request};
 use linkspan_auth::request::{Prepare, prepare};
-use linkspan_auth::{Client, Credentials, Error, TokenEndpoint, TransportError, oauth2};
+use linkspan_auth::{Client, Credentials, Error, Finished, TokenEndpoint, TransportError, oauth2};
 use linkspan_providers::{Catalogue, Config, Template};
 use linkspan_simulator::browser::{self, Decision};
 use linkspan_simulator::{Fault, Settings, Simulator};
@@ -110,7 +111,7 @@ impl Setup {
             redirect_uri: REDIRECT_URI,
             pkce_verifier: verifier,
         };
-        oauth2::finish(&self.client, &self.config(), &grant, &Http).await
+        oauth2::exchange(&self.client, &self.config(), &grant, &Http).await
     }
 
     /// The status of a call to the API.
@@ -137,7 +138,7 @@ async fn authorise_exchange_call_and_refresh() {
     let setup = Setup::new().await;
     let (begun, code) = setup.authorize().await;
     let first = setup
-        .finish(begun.pkce_verifier.as_ref(), &code)
+        .finish(begun.kept.pkce_verifier.as_ref(), &code)
         .await
         .unwrap();
     assert_eq!(setup.call(&first.credentials).await, 200);
@@ -147,7 +148,7 @@ async fn authorise_exchange_call_and_refresh() {
     assert_eq!(setup.call(&first.credentials).await, 401);
     setup.simulator.control().take_refusals();
     let config = setup.config();
-    let second = linkspan_auth::refresh(&setup.client, &config, &first.credentials, &Http)
+    let second = linkspan_auth::refresh(Some(&setup.client), &config, &first.credentials, &Http)
         .await
         .unwrap();
     assert_eq!(setup.call(&second.credentials).await, 200);
@@ -180,14 +181,14 @@ async fn a_page_instead_of_tokens_is_an_error() {
         .control()
         .fail_next(Fault::TokenError { status: 502, body });
     let error = setup
-        .finish(begun.pkce_verifier.as_ref(), &code)
+        .finish(begun.kept.pkce_verifier.as_ref(), &code)
         .await
         .unwrap_err();
     assert!(
         matches!(error, Error::Unreadable { status: 502, .. }),
         "{error}"
     );
-    let retried = setup.finish(begun.pkce_verifier.as_ref(), &code).await;
+    let retried = setup.finish(begun.kept.pkce_verifier.as_ref(), &code).await;
     assert!(retried.is_ok(), "{retried:?}");
 }
 
@@ -213,11 +214,11 @@ fn token_requests_can_be_spawned() {
         redirect_uri: REDIRECT_URI,
         pkce_verifier: None,
     };
-    is_send(oauth2::finish(&client, &config, &grant, &Http));
+    is_send(oauth2::exchange(&client, &config, &grant, &Http));
     let stored = r#"{"type":"API_KEY","api_key":"k"}"#;
     let credentials: Credentials = serde_json::from_str(stored).unwrap();
     is_send(linkspan_auth::refresh(
-        &client,
+        Some(&client),
         &config,
         &credentials,
         &Http,

@@ -236,7 +236,7 @@ async fn back(state: &State, request: &HttpRequest, query: Query, flow: Flow) ->
     }
     match finish::oauth(&state.core, &flow, &query.into_map()).await {
         Ok(finished) => channel.succeed(state, finished).await,
-        Err(Error::NoCode(reason)) => {
+        Err(Error::Auth(linkspan_auth::Error::NoCode(reason))) => {
             channel
                 .fail(state, connection_id, PopupError::CallbackErr, &reason)
                 .await
@@ -263,7 +263,7 @@ impl Channel {
         let message = PopupMessage::Success {
             provider_config_key: finished.integration,
             connection_id: finished.connection_id,
-            is_pending: false,
+            is_pending: finished.is_pending,
         };
         self.send(state, message).await;
         pages::callback(&Outcome::Success, self.origin.as_deref())

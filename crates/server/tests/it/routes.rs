@@ -82,6 +82,14 @@ routes! {
     GET "/oauth/callback.js" Anybody;
     POST "/api-auth/api-key/{unique_key}" Browser;
     POST "/api-auth/basic/{unique_key}" Browser;
+    POST "/oauth2/auth/{unique_key}" Browser;
+    POST "/auth/two-step/{unique_key}" Browser;
+    POST "/auth/jwt/{unique_key}" Browser;
+    POST "/auth/tba/{unique_key}" Browser;
+    POST "/auth/bill/{unique_key}" Browser;
+    POST "/auth/signature/{unique_key}" Browser;
+    POST "/auth/aws-sigv4/{unique_key}" Browser;
+    POST "/auth/oauth-outbound/{unique_key}" Browser;
     POST "/auth/unauthenticated/{unique_key}" Browser;
     POST "/environments" Key(AccountEnvironmentsCreate);
     DELETE "/environments/{number}" Key(AccountEnvironmentsDelete);

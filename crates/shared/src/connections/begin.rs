@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use linkspan_auth::{Client, Credentials, Entry, oauth2};
+use linkspan_auth::{Client, Credentials, Entry, redirect};
 use linkspan_providers::{Config, Template};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
@@ -14,6 +14,7 @@ use super::store;
 use crate::connect_sessions::ConnectSession;
 use crate::integrations::{self, Integration};
 use crate::oauth_flows::{self, Details};
+use crate::outbound::Outbound;
 use crate::{Core, Error, token};
 
 /// The parameter for scopes of the person, beside those of the app. Providers
@@ -77,7 +78,7 @@ pub async fn oauth(
     let mut conn = core.db.conn().await?;
     let integration = integrations::get(&mut conn, &keys, environment, unique_key).await?;
     let template = core.template(&integration.provider)?;
-    if linkspan_auth::entry(template.auth_mode) != Some(Entry::Redirect) {
+    if linkspan_auth::entry(&template) != Entry::Redirect {
         return Err(Error::WrongMode(integration.provider));
     }
 
@@ -106,27 +107,31 @@ pub async fn oauth(
         connection: &connection_config,
         integration: &integration.config,
     };
-    let begun = oauth2::begin(
-        &client(&integration, &config)?,
+    let client = client(&integration, &config)?;
+    // A provider may have to be asked first, and no connection waits for one.
+    drop(conn);
+    let begun = linkspan_auth::begin(
+        client.as_ref(),
         &config,
-        &oauth2::Request {
+        &redirect::Request {
             redirect_uri: &redirect_uri,
             state: state.expose_secret(),
             authorization_params: &authorization_params,
         },
-    )?;
+        &Outbound::new(&core.http),
+    )
+    .await?;
     let details = Details {
         unique_key: unique_key.to_owned(),
         connection_id,
         redirect_uri,
-        pkce_verifier: begun
-            .pkce_verifier
-            .map(|verifier| verifier.expose_secret().to_owned()),
+        kept: begun.kept,
         ws_client_id: request.ws_client_id,
         origin: request.origin,
         connection_config,
         session: session.details.clone(),
     };
+    let mut conn = core.db.conn().await?;
     let flow_id = oauth_flows::insert(
         &mut conn,
         &keys,
@@ -187,29 +192,42 @@ pub(super) fn connection_config(
     Ok(config)
 }
 
-/// The integration's OAuth client, or the one that the connection's configuration
-/// brings where the integration has none.
+/// The integration's client, or the one that the connection's configuration
+/// brings where the integration has none. Nothing in modes that have none.
 ///
 /// # Errors
-/// [`Error::MissingClient`].
-pub(super) fn client(integration: &Integration, config: &Config<'_>) -> Result<Client, Error> {
-    own(integration)
-        .or_else(|| Client::brought(config, scopes(integration)))
-        .ok_or_else(|| Error::MissingClient(integration.unique_key.clone()))
+/// [`Error::MissingClient`] in modes that need one.
+pub(super) fn client(
+    integration: &Integration,
+    config: &Config<'_>,
+) -> Result<Option<Client>, Error> {
+    let client = own(integration).or_else(|| Client::brought(config, scopes(integration)));
+    needed(integration, config.template, client)
 }
 
 /// The client that credentials are refreshed by: the integration's, or the one
 /// that they were given to.
 ///
 /// # Errors
-/// [`Error::MissingClient`].
+/// [`Error::MissingClient`] in modes that need one.
 pub(super) fn client_of(
     integration: &Integration,
+    template: &Template,
     credentials: &Credentials,
-) -> Result<Client, Error> {
-    own(integration)
-        .or_else(|| credentials.own_client().map(Client::from))
-        .ok_or_else(|| Error::MissingClient(integration.unique_key.clone()))
+) -> Result<Option<Client>, Error> {
+    let client = own(integration).or_else(|| credentials.own_client().map(Client::from));
+    needed(integration, template, client)
+}
+
+fn needed(
+    integration: &Integration,
+    template: &Template,
+    client: Option<Client>,
+) -> Result<Option<Client>, Error> {
+    if client.is_none() && linkspan_auth::has_client(template.auth_mode) {
+        return Err(Error::MissingClient(integration.unique_key.clone()));
+    }
+    Ok(client)
 }
 
 fn own(integration: &Integration) -> Option<Client> {

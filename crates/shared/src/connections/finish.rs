@@ -4,9 +4,8 @@
 use std::collections::BTreeMap;
 
 use linkspan_api::connections::ConnectionEndUser;
-use linkspan_auth::{Credentials, oauth2};
+use linkspan_auth::{Credentials, Entered, Entry, Rejected, redirect};
 use linkspan_providers::{AuthMode, Config};
-use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::configuration::{self, Place};
@@ -28,18 +27,18 @@ pub struct Finished {
     pub connection_id: String,
     /// Scopes that were asked for and not granted, as far as the provider says.
     pub missing_scopes: Vec<String>,
+    /// Whether a webhook has to come before the connection can be used.
+    pub is_pending: bool,
 }
 
 /// Keys of a connection's configuration, each a list of scopes.
 const GRANTED_SCOPES: &str = "oauth_granted_scopes";
 const MISSING_SCOPES: &str = "oauth_missing_scopes";
 
-/// Exchanges the code that a provider's callback brought, by the name that the
-/// template gives it, and stores the connection.
+/// Exchanges what a provider's callback brought, and stores the connection.
 ///
 /// # Errors
-/// [`Error::NoCode`] with the provider's reason, [`Error::ProviderValue`],
-/// [`Error::ConnectionTest`], and
+/// [`Error::ProviderValue`], [`Error::ConnectionTest`], and
 /// when the provider gives no token or the database fails; nothing is stored
 /// then.
 pub async fn oauth(
@@ -79,26 +78,21 @@ async fn exchange_and_store(
     callback: &BTreeMap<String, String>,
 ) -> Result<Finished, Error> {
     let template = core.template(&integration.provider)?;
-    let code = callback.get(oauth2::code_param(&template));
-    let code = match code.filter(|code| !code.is_empty()) {
-        Some(code) => SecretString::from(code.clone()),
-        None => return Err(Error::NoCode(refusal(callback))),
-    };
-    let verifier = flow.details.pkce_verifier.clone().map(SecretString::from);
     let config = Config {
         template: &template,
         connection: &flow.details.connection_config,
         integration: &integration.config,
     };
-    let grant = oauth2::CodeGrant {
-        code: &code,
-        redirect_uri: &flow.details.redirect_uri,
-        pkce_verifier: verifier.as_ref(),
-    };
-    let mut connection_config = oauth2::callback_metadata(&template, callback);
+    let mut connection_config = redirect::callback_metadata(&template, callback);
     configuration::said_by_provider(&template, &connection_config)?;
     let client = begin::client(integration, &config)?;
-    let finished = oauth2::finish(&client, &config, &grant, &Outbound::new(&core.http)).await?;
+    let back = redirect::Callback {
+        query: callback,
+        redirect_uri: &flow.details.redirect_uri,
+        kept: &flow.details.kept,
+    };
+    let provider = Outbound::new(&core.http);
+    let finished = linkspan_auth::finish(client.as_ref(), &config, &back, &provider).await?;
     configuration::said_by_provider(&template, &finished.metadata)?;
     connection_config.extend(finished.metadata.clone());
     keep_what_was_given(flow, &mut connection_config);
@@ -115,6 +109,7 @@ async fn exchange_and_store(
     .await?;
     Ok(Finished {
         missing_scopes: finished.missing_scopes,
+        is_pending: finished.is_pending,
         ..made
     })
 }
@@ -134,7 +129,7 @@ fn keep_what_was_given(flow: &Flow, connection_config: &mut Map<String, Value>) 
 
 /// Writes down which scopes the provider says it granted, and which of those
 /// asked for it did not.
-fn note_scopes(finished: &oauth2::Finished, connection_config: &mut Map<String, Value>) {
+fn note_scopes(finished: &linkspan_auth::Finished, connection_config: &mut Map<String, Value>) {
     connection_config.remove(GRANTED_SCOPES);
     connection_config.remove(MISSING_SCOPES);
     if let Some(granted) = &finished.granted_scopes {
@@ -144,32 +139,6 @@ fn note_scopes(finished: &oauth2::Finished, connection_config: &mut Map<String, 
         let missing = finished.missing_scopes.clone();
         connection_config.insert(MISSING_SCOPES.to_owned(), missing.into());
     }
-}
-
-/// Where providers say why there is no code, in the order in which it reads
-/// best.
-const REFUSAL_PARAMS: [&str; 6] = [
-    "error",
-    "status_code",
-    "error_description",
-    "error_reason",
-    "error_message",
-    "error_uri",
-];
-
-/// What the provider says of why there is no code (RFC 6749, 4.1.2.1).
-fn refusal(callback: &BTreeMap<String, String>) -> String {
-    let said = REFUSAL_PARAMS.iter().filter_map(|name| callback.get(*name));
-    let said: Vec<&str> = said
-        .map(String::as_str)
-        .filter(|text| !text.is_empty())
-        .collect();
-    let mut said = said.join(": ");
-    if said.is_empty() {
-        return "The provider gave neither a code nor an error.".to_owned();
-    }
-    said.truncate(said.floor_char_boundary(500));
-    format!("The provider refused: {said}")
 }
 
 /// Stores a connection that typed-in credentials authorise.
@@ -183,7 +152,7 @@ pub async fn fields(
     session: &ConnectSession,
     unique_key: &str,
     mode: AuthMode,
-    fields: &BTreeMap<String, String>,
+    entered: &Entered,
     connection_config: Map<String, Value>,
 ) -> Result<Finished, Error> {
     session.allow(unique_key)?;
@@ -194,7 +163,7 @@ pub async fn fields(
         integrations::get(&mut conn, &keys, environment, unique_key).await?
     };
     let template = core.template(&integration.provider)?;
-    if template.auth_mode != mode {
+    if template.auth_mode != mode || linkspan_auth::entry(&template) == Entry::Redirect {
         return Err(Error::WrongMode(integration.provider));
     }
     let connection_id = session.details.connection_id();
@@ -206,27 +175,64 @@ pub async fn fields(
         &integration.provider,
         &connection_id,
     );
-    let result = match linkspan_auth::accept(&template, fields) {
-        Ok(credentials) => {
-            make(
-                core,
-                &integration,
-                connection_id,
-                credentials,
-                connection_config,
-                &session.details,
-            )
-            .await
-        }
-        Err(wrong) => Err(Error::invalid_body(
-            "invalid_string",
-            wrong.to_string(),
-            &[&wrong.field],
-        )),
-    };
+    let result = log_in(
+        core,
+        session,
+        &integration,
+        connection_id,
+        entered,
+        connection_config,
+    )
+    .await;
     log_end(&mut operation, &result);
     core.logs.write(operation);
     result
+}
+
+async fn log_in(
+    core: &Core,
+    session: &ConnectSession,
+    integration: &Integration,
+    connection_id: String,
+    entered: &Entered,
+    mut connection_config: Map<String, Value>,
+) -> Result<Finished, Error> {
+    let template = core.template(&integration.provider)?;
+    let config = Config {
+        template: &template,
+        connection: &connection_config,
+        integration: &integration.config,
+    };
+    let client = begin::client(integration, &config)?;
+    let provider = Outbound::new(&core.http);
+    let finished = linkspan_auth::connect(client.as_ref(), &config, entered, &provider).await;
+    let finished = finished.map_err(|rejected| rejected_at(rejected, &[]))?;
+    configuration::said_by_provider(&template, &finished.metadata)?;
+    connection_config.extend(finished.metadata);
+    let made = make(
+        core,
+        integration,
+        connection_id,
+        finished.credentials,
+        connection_config,
+        &session.details,
+    )
+    .await?;
+    Ok(Finished {
+        is_pending: finished.is_pending,
+        ..made
+    })
+}
+
+/// The API's error for what was entered; the field is under `path` in the body.
+pub(super) fn rejected_at(rejected: Rejected, path: &[&str]) -> Error {
+    match rejected {
+        Rejected::Field(wrong) => {
+            let path: Vec<&str> = path.iter().copied().chain([wrong.field.as_str()]).collect();
+            Error::invalid_body("invalid_string", wrong.to_string(), &path)
+        }
+        Rejected::Auth(error) => error.into(),
+    }
 }
 
 fn log_end(operation: &mut Operation, result: &Result<Finished, Error>) {
@@ -252,7 +258,7 @@ async fn make(
         connection: &connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration, &config).ok();
+    let client = begin::client(integration, &config).ok().flatten();
     verify::credentials(core, &config, client.as_ref(), &credentials).await?;
     let keys = core.vault.environment(integration.environment_id).await?;
     let new = NewConnection {
@@ -279,6 +285,7 @@ async fn make(
         integration: integration.unique_key.clone(),
         connection_id: stored.connection_id,
         missing_scopes: Vec::new(),
+        is_pending: false,
     })
 }
 

@@ -24,7 +24,8 @@ pub(super) async fn run(core: &Core, live: &Live) -> Result<bool, Error> {
         connection: &connection.connection_config,
         integration: &integration.config,
     };
-    let client = begin::client_of(integration, &connection.credentials).ok();
+    let client = begin::client_of(integration, config.template, &connection.credentials);
+    let client = client.ok().flatten();
     let asked = verify::ask(core, &config, client.as_ref(), &connection.credentials).await;
     let failing_since = connection.last_refresh_failure_at;
     let mut operation = Operation::begin(integration.environment_id, Kind::Auth, "verify").about(

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use linkspan_auth::Entry;
 use linkspan_providers::Template;
 use secrecy::SecretString;
 
@@ -56,7 +55,7 @@ pub(super) struct Client<'a> {
 }
 
 pub(super) fn client(template: &Template, client: &Client<'_>) -> Result<(), Error> {
-    if linkspan_auth::entry(template.auth_mode) != Some(Entry::Redirect) {
+    if !linkspan_auth::has_client(template.auth_mode) {
         let message = format!("provider '{}' has no OAuth client", template.slug);
         return Err(Error::invalid_body(
             "invalid_union",

@@ -7,7 +7,6 @@ use diesel_async::RunQueryDsl;
 use linkspan_api::integrations::{
     CreateIntegration, IntegrationCredentials, QuickstartIntegration,
 };
-use linkspan_auth::Entry;
 use linkspan_providers::Template;
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -176,7 +175,7 @@ pub async fn quickstart(
     request: QuickstartIntegration,
 ) -> Result<Integration, Error> {
     if let Some(template) = core.catalogue.get(&request.provider)
-        && linkspan_auth::entry(template.auth_mode) != Some(Entry::Fields)
+        && linkspan_auth::has_client(template.auth_mode)
     {
         return Err(Error::NoSharedClient(request.provider));
     }

@@ -7,6 +7,7 @@ use url::Url;
 
 use super::*;
 use crate::oauth2::pkce;
+use crate::redirect::{Request, callback_metadata};
 
 fn authorize(added: &str, client: &Client, extras: &[(&str, &str)]) -> (Url, Option<SecretString>) {
     let template = template(added);
@@ -27,7 +28,7 @@ fn authorize(added: &str, client: &Client, extras: &[(&str, &str)]) -> (Url, Opt
         authorization_params: &extras,
     };
     let begun = begin(client, &config, &request).unwrap();
-    (begun.authorize_url, begun.pkce_verifier)
+    (begun.authorize_url, begun.kept.pkce_verifier)
 }
 
 fn query(url: &Url) -> BTreeMap<String, String> {

@@ -10,6 +10,8 @@ use url::Url;
 
 use super::exchange::Scripted;
 use super::*;
+use crate::oauth2::begin::code_param;
+use crate::redirect::Request;
 
 /// The authorize URL for a template, the connection's values and the caller's
 /// parameters.
@@ -95,7 +97,9 @@ async fn exchange(added: &str, connection: Value, answer: &str) -> (Finished, Sc
         pkce_verifier: None,
     };
     let endpoint = Scripted::new(200, answer);
-    let finished = finish(&client(), &config, &grant, &endpoint).await.unwrap();
+    let finished = crate::oauth2::exchange(&client(), &config, &grant, &endpoint)
+        .await
+        .unwrap();
     (finished, endpoint)
 }
 

@@ -75,7 +75,7 @@ async fn exchange(added: &str, client: &Client, endpoint: &Scripted) -> Result<F
         redirect_uri: "http://localhost/cb",
         pkce_verifier: Some(&verifier),
     };
-    finish(client, &config, &grant, endpoint).await
+    crate::oauth2::exchange(client, &config, &grant, endpoint).await
 }
 
 #[tokio::test]

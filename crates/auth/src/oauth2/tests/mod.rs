@@ -9,7 +9,7 @@ mod exchange;
 use linkspan_providers::Template;
 
 use super::*;
-use crate::Client;
+use crate::{Client, Credentials, Finished};
 
 const TEMPLATE: &str = "display_name: T
 categories: [other]

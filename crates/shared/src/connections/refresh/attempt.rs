@@ -83,9 +83,9 @@ async fn ask_provider(core: &Core, live: &Live, lease: &Lease) -> Result<Credent
         integration: &live.integration.config,
     };
     let credentials = &live.connection.credentials;
-    let client = begin::client_of(&live.integration, credentials)?;
+    let client = begin::client_of(&live.integration, &live.template, credentials)?;
     let provider = Outbound::open_while(&core.http, lease.guard());
-    let fresh = linkspan_auth::refresh(&client, &config, credentials, &provider).await?;
+    let fresh = linkspan_auth::refresh(client.as_ref(), &config, credentials, &provider).await?;
     if let Some(warning) = &fresh.warning {
         let connection = &live.connection.connection_id;
         tracing::warn!(%warning, connection, "tokens beside the connection's were not refreshed");

@@ -1,22 +1,21 @@
-//! Connecting with credentials that the end user types in (CONTRACT 2.1).
+//! Credentials that stay what the end user enters.
 
 use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::popup::AuthResult;
 use linkspan_providers::AuthMode;
-use linkspan_shared::connections::finish;
 use serde::Deserialize;
-use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::{connect, fields};
 use crate::app::State;
 use crate::error::Failure;
-use crate::extract::{Body, Browser, BrowserParams, Query};
+use crate::extract::{Body, Browser, BrowserParams};
 use crate::openapi::{Routes, routes};
 
-pub(crate) fn configure(routes: &mut Routes<'_>) {
-    routes!(routes; api_key, basic, unauthenticated);
+pub(super) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; api_key, basic, tba, unauthenticated);
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -49,7 +48,7 @@ async fn api_key(
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: ApiKey = body.json().await?;
-    let fields = BTreeMap::from([("apiKey".to_owned(), body.api_key)]);
+    let fields = fields([("apiKey", Some(body.api_key))]);
     connect(
         browser,
         &state,
@@ -95,9 +94,9 @@ async fn basic(
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: Basic = body.json().await?;
-    let fields = BTreeMap::from([
-        ("username".to_owned(), body.username),
-        ("password".to_owned(), body.password),
+    let fields = fields([
+        ("username", Some(body.username)),
+        ("password", Some(body.password)),
     ]);
     connect(
         browser,
@@ -142,35 +141,56 @@ async fn unauthenticated(
     .await
 }
 
-/// The one way in for credentials, whatever their mode.
-async fn connect(
-    Browser(session): Browser,
-    state: &State,
-    unique_key: &str,
-    request: &HttpRequest,
-    mode: AuthMode,
-    fields: BTreeMap<String, String>,
-) -> Result<HttpResponse, Failure> {
-    let mut query = Query::of(request);
-    Browser::take(&mut query);
-    let connection_config = connection_config(&mut query);
-    query.end()?;
-    let core = &state.core;
-    let finished =
-        finish::fields(core, &session, unique_key, mode, &fields, connection_config).await?;
-    Ok(HttpResponse::Ok().json(AuthResult {
-        provider_config_key: finished.integration,
-        connection_id: finished.connection_id,
-    }))
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct Tba {
+    token_id: String,
+    token_secret: String,
+    /// The client that the token was given to, if not the integration's.
+    oauth_client_id_override: Option<String>,
+    /// That client's secret.
+    oauth_client_secret_override: Option<String>,
 }
 
-/// The `params[…]` of a browser's call. Where webhooks go is the backend's to
-/// say, so that one is dropped.
-pub(super) fn connection_config(query: &mut Query) -> Map<String, Value> {
-    query
-        .take_map("params")
-        .into_iter()
-        .filter(|(name, _)| name != "webhook_url")
-        .map(|(name, value)| (name, value.into()))
-        .collect()
+#[utoipa::path(
+    post,
+    path = "/auth/tba/{unique_key}",
+    operation_id = "connect_tba",
+    tag = "Browser",
+    summary = "Connect with a token that signs calls",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        BrowserParams,
+    ),
+    request_body = Tba,
+    responses(
+        (status = 200, description = "The connection.", body = AuthResult),
+    )
+)]
+async fn tba(
+    browser: Browser,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: Tba = body.json().await?;
+    let fields = fields([
+        ("token_id", Some(body.token_id)),
+        ("token_secret", Some(body.token_secret)),
+        ("oauth_client_id_override", body.oauth_client_id_override),
+        (
+            "oauth_client_secret_override",
+            body.oauth_client_secret_override,
+        ),
+    ]);
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::Tba,
+        fields,
+    )
+    .await
 }

@@ -1,0 +1,37 @@
+//! What connecting or refreshing brought.
+
+use serde_json::{Map, Value};
+
+use crate::{Credentials, Error};
+
+/// What connecting or refreshing brought.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// To be stored in place of earlier ones.
+    pub credentials: Credentials,
+    /// Values for the connection's configuration: those of the answer that the
+    /// template's `token_response_metadata` names, by their path, and what the
+    /// mode itself keeps there.
+    pub metadata: Map<String, Value>,
+    /// The scopes granted, where the provider says which.
+    pub granted_scopes: Option<Vec<String>>,
+    /// Scopes that were asked for and are not among those granted.
+    pub missing_scopes: Vec<String>,
+    /// Why tokens that a quirk keeps beside these were not refreshed with them.
+    pub warning: Option<Error>,
+    /// Whether a webhook has to come before the connection can be used.
+    pub is_pending: bool,
+}
+
+impl From<Credentials> for Finished {
+    fn from(credentials: Credentials) -> Self {
+        Self {
+            credentials,
+            metadata: Map::new(),
+            granted_scopes: None,
+            missing_scopes: Vec::new(),
+            warning: None,
+            is_pending: false,
+        }
+    }
+}

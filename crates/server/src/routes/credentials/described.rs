@@ -1,0 +1,165 @@
+//! Credentials whose fields the provider's template describes, and connections
+//! that a webhook completes.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use linkspan_api::connections::Object;
+use linkspan_api::popup::AuthResult;
+use linkspan_api::{ErrorCode, FieldError};
+use linkspan_auth::Entered;
+use linkspan_providers::AuthMode;
+use linkspan_shared::Error;
+use serde_json::Value;
+
+use super::connect;
+use crate::app::State;
+use crate::error::Failure;
+use crate::extract::{Body, Browser, BrowserParams};
+use crate::openapi::{Routes, routes};
+
+/// Where a body holds what is used once and not stored.
+const OPTIONS: &str = "assertionOption";
+
+pub(super) fn configure(routes: &mut Routes<'_>) {
+    routes!(routes; two_step, jwt, outbound);
+}
+
+#[utoipa::path(
+    post,
+    path = "/auth/two-step/{unique_key}",
+    operation_id = "connect_two_step",
+    tag = "Browser",
+    summary = "Connect with the provider's own login",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        BrowserParams,
+    ),
+    request_body = Object,
+    responses(
+        (status = 200, description = "The connection.", body = AuthResult),
+    )
+)]
+async fn two_step(
+    browser: Browser,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: Object = body.json().await?;
+    let entered = entered(body)?;
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::TwoStep,
+        entered,
+    )
+    .await
+}
+
+#[utoipa::path(
+    post,
+    path = "/auth/jwt/{unique_key}",
+    operation_id = "connect_jwt",
+    tag = "Browser",
+    summary = "Connect with a key that signs tokens",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        BrowserParams,
+    ),
+    request_body = Object,
+    responses(
+        (status = 200, description = "The connection.", body = AuthResult),
+    )
+)]
+async fn jwt(
+    browser: Browser,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+    body: Body,
+) -> Result<HttpResponse, Failure> {
+    let body: Object = body.json().await?;
+    let entered = Entered::from(texts(body, None)?);
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::Jwt,
+        entered,
+    )
+    .await
+}
+
+#[utoipa::path(
+    post,
+    path = "/auth/oauth-outbound/{unique_key}",
+    operation_id = "connect_outbound",
+    tag = "Browser",
+    summary = "Prepare a connection that the provider's webhook completes",
+    params(
+        ("unique_key" = String, Path, description = "The integration's key."),
+        BrowserParams,
+    ),
+    responses(
+        (status = 200, description = "The connection, which is pending.", body = AuthResult),
+    )
+)]
+/// The body, which the published client sends empty or as `{}`, is not read.
+async fn outbound(
+    browser: Browser,
+    state: web::Data<State>,
+    unique_key: web::Path<String>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let nothing = Entered::default();
+    connect(
+        browser,
+        &state,
+        &unique_key,
+        &request,
+        AuthMode::OAuth2,
+        nothing,
+    )
+    .await
+}
+
+fn entered(mut body: Object) -> Result<Entered, Failure> {
+    let options = match body.remove(OPTIONS) {
+        None | Some(Value::Null) => BTreeMap::new(),
+        Some(Value::Object(options)) => texts(options, Some(OPTIONS))?,
+        Some(_) => return Err(refused(&[OPTIONS], "must be an object")),
+    };
+    let fields = texts(body, None)?;
+    Ok(Entered { fields, options })
+}
+
+/// What people type is text; a number or a switch of a page's own form is taken
+/// as its text.
+fn texts(object: Object, under: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
+    let mut texts = BTreeMap::new();
+    for (name, value) in object {
+        let text = match value {
+            Value::Null => continue,
+            Value::String(text) => text,
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            Value::Array(_) | Value::Object(_) => {
+                let path: Vec<&str> = under.into_iter().chain([name.as_str()]).collect();
+                return Err(refused(&path, "must be a string"));
+            }
+        };
+        texts.insert(name, text);
+    }
+    Ok(texts)
+}
+
+fn refused(path: &[&str], message: &str) -> Failure {
+    let wrong = FieldError::new("invalid_type", message, path);
+    let (code, fields) = (ErrorCode::InvalidBody, vec![wrong]);
+    Error::Invalid { code, fields }.into()
+}
