@@ -359,10 +359,7 @@ c: { type: string, title: C, automated: true, format: uri }",
             );
         }
         let broken = fields("a: { type: string, title: A, pattern: '(' }");
-        assert!(
-            check(&broken, &[("a", "x")])
-                .unwrap_err()
-                .contains("bad pattern")
-        );
+        assert!(broken.0["a"].pattern.as_ref().unwrap().check().is_err());
+        assert_eq!(check(&broken, &[("a", "x")]), Ok(()), "it cannot judge");
     }
 }

@@ -31,24 +31,52 @@ impl Pattern {
         &self.source
     }
 
-    /// Whether some part of `value` matches.
+    /// Compiles the pattern.
     ///
     /// # Errors
-    /// The pattern is malformed, or the value makes it backtrack without end.
+    /// What is malformed in it.
+    pub fn check(&self) -> Result<(), String> {
+        self.regex().map(drop)
+    }
+
+    /// Whether some part of `value` matches. A malformed pattern says nothing of
+    /// any value: templates that have one are refused when they are read, but
+    /// for those whose fault is known.
+    ///
+    /// # Errors
+    /// The value makes the pattern backtrack without end.
     pub fn is_match(&self, value: &str) -> Result<bool, String> {
-        let compile = || {
-            fancy_regex::Regex::new(&self.source)
-                .map_err(|error| format!("has a bad pattern: {error}"))
+        let Ok(regex) = self.regex() else {
+            return Ok(true);
         };
-        let regex = self
-            .compiled
-            .get_or_init(compile)
-            .as_ref()
-            .map_err(Clone::clone)?;
         regex
             .is_match(value)
             .map_err(|_| "is too complex to check".to_owned())
     }
+
+    fn regex(&self) -> Result<&fancy_regex::Regex, String> {
+        let compile = || fancy_regex::Regex::new(&self.source).map_err(|error| explain(&error));
+        self.compiled
+            .get_or_init(compile)
+            .as_ref()
+            .map_err(Clone::clone)
+    }
+}
+
+/// What is wrong, in one line: of several, in which the pattern is quoted and the
+/// place marked, the last one says it.
+fn explain(error: &fancy_regex::Error) -> String {
+    let fancy_regex::Error::CompileError(fancy_regex::CompileError::InnerError(inner)) = error
+    else {
+        return error.to_string();
+    };
+    let mut cause: &dyn std::error::Error = inner;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    let text = cause.to_string();
+    let last = text.lines().last().unwrap_or(&text);
+    last.trim_start_matches("error: ").to_owned()
 }
 
 impl PartialEq for Pattern {

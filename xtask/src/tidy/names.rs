@@ -16,6 +16,8 @@ const MAY_NAME_PROVIDERS: [&str; 5] = [
     "crates/testkit",
     "crates/simulator",
 ];
+/// Slugs that are words, too, which the program says without meaning a provider.
+const WORDS: [&str; 1] = ["cursor"];
 /// Where the mode may be matched on.
 const MAY_MATCH_MODES: [&str; 2] = ["crates/auth", "crates/providers"];
 
@@ -54,6 +56,7 @@ fn slugs() -> Result<Vec<String>> {
             );
         }
     }
+    slugs.retain(|slug| !WORDS.contains(&slug.as_str()));
     Ok(slugs)
 }
 

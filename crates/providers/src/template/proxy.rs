@@ -116,10 +116,16 @@ pub enum Paginate {
     },
     /// The answer holds a cursor for the next request.
     Cursor {
-        /// Query parameter for the cursor.
-        cursor_name_in_request: String,
-        /// Dotted path of the cursor in the body.
-        cursor_path_in_response: String,
+        /// Query parameter for the cursor. Pages cannot be followed without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor_name_in_request: Option<String>,
+        /// Dotted path of the cursor in the body. Pages cannot be followed
+        /// without it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cursor_path_in_response: Option<String>,
+        /// Has no meaning here: one known template says the cursor's name so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        offset_name_in_request: Option<String>,
         /// Query parameter for the page's size.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         limit_name_in_request: Option<String>,

@@ -115,6 +115,6 @@ fn pagination_is_typed() {
     assert!(
         matches!(link, Paginate::Link { link_rel_in_response_header: Some(rel), .. } if rel == "next")
     );
-    assert!(paginate("{ type: cursor, cursor_name_in_request: c }").is_err());
+    assert!(paginate("{ type: cursor, link_rel_in_response_header: next }").is_err());
     assert!(paginate("{ type: page }").is_err());
 }
