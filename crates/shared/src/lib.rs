@@ -11,6 +11,7 @@ pub mod connections;
 pub mod core;
 pub mod db;
 mod error;
+pub mod events;
 pub mod integrations;
 pub mod limits;
 pub mod logs;

@@ -16,7 +16,7 @@ use crate::db::schema::connections;
 use crate::integrations::{self, Integration};
 use crate::tenancy::EnvironmentId;
 use crate::vault::EnvironmentKeys;
-use crate::{Core, Error, db, limits};
+use crate::{Core, Error, db, events, limits};
 
 /// Changes what a request names of a connection and leaves the rest.
 ///
@@ -139,7 +139,8 @@ pub(super) async fn reconnect(
         };
         let end_user = new.end_user.or(stored.end_user);
         let sealed = keys.seal_json(&credentials_context(&id.to_be_bytes()), &new.credentials)?;
-        diesel::update(connections::table.find((integration.environment_id, id)))
+        let target = connections::table.find((integration.environment_id, id));
+        let connection = diesel::update(target)
             .set((
                 connections::credentials.eq(sealed),
                 connections::credentials_version.eq(connections::credentials_version + 1),
@@ -162,7 +163,9 @@ pub(super) async fn reconnect(
             .returning(Row::as_returning())
             .get_result::<Row>(conn)
             .await?
-            .open(keys)
+            .open(keys)?;
+        events::record(conn, &connection, events::Kind::Replaced, None).await?;
+        Ok(connection)
     })
     .await
 }

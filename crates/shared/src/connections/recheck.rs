@@ -37,7 +37,7 @@ pub(super) async fn run(core: &Core, live: &Live) -> Result<bool, Error> {
         Ok(()) => {
             if let Some(at) = failing_since {
                 let mut conn = core.db.conn().await?;
-                state::clear_failure(&mut conn, connection).await?;
+                state::clear_failure(&mut conn, connection, operation.id).await?;
                 let text = format!("The credentials work again; they did not at {at}");
                 operation.say(Level::Info, text);
                 core.logs.write(operation);

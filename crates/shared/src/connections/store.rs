@@ -11,12 +11,12 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::configuration;
-use crate::Error;
 use crate::db::schema::connections;
 use crate::db::{self};
 use crate::integrations::Integration;
 use crate::tenancy::EnvironmentId;
 use crate::vault::{Context, EnvironmentKeys};
+use crate::{Error, events};
 
 /// A connection with its secrets opened. `Debug` shows none of them.
 #[derive(Clone)]
@@ -334,10 +334,19 @@ async fn fill(
         .returning(Row::as_returning())
         .get_result::<Row>(conn)
         .await?;
-    if row.metadata.is_empty() {
-        return set_metadata(conn, keys, row).await?.open(keys);
-    }
-    row.open(keys)
+    let is_new = row.metadata.is_empty();
+    let row = match is_new {
+        true => set_metadata(conn, keys, row).await?,
+        false => row,
+    };
+    let connection = row.open(keys)?;
+    let kind = if is_new {
+        events::Kind::Created
+    } else {
+        events::Kind::Replaced
+    };
+    events::record(conn, &connection, kind, None).await?;
+    Ok(connection)
 }
 
 /// The connection's number: what is sealed for a row is bound to it, so the row

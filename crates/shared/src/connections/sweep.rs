@@ -1,10 +1,10 @@
-//! Clearing away flows, connect sessions and result channels that can no longer
-//! be used, and sealing what is stored in plain sight.
+//! Clearing away flows, connect sessions, result channels and events that are no
+//! longer of use, and sealing what is stored in plain sight.
 
 use std::time::Duration;
 
 use super::seal;
-use crate::{Core, Error, oauth_flows, popup_channels};
+use crate::{Core, Error, events, oauth_flows, popup_channels};
 
 /// How often.
 const EVERY: Duration = Duration::from_secs(600);
@@ -50,9 +50,14 @@ async fn seal_secrets(core: &Core) -> bool {
 /// When the database fails.
 pub async fn sweep(core: &Core) -> Result<(), Error> {
     let mut conn = core.db.conn().await?;
-    let swept = oauth_flows::sweep(&mut conn).await? + popup_channels::sweep(&mut conn).await?;
+    let swept = oauth_flows::sweep(&mut conn).await?
+        + popup_channels::sweep(&mut conn).await?
+        + events::sweep(&mut conn).await?;
     if swept > 0 {
-        tracing::debug!(swept, "expired flows, sessions and channels cleared away");
+        tracing::debug!(
+            swept,
+            "expired flows, sessions, channels and events cleared away"
+        );
     }
     Ok(())
 }

@@ -150,6 +150,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    events (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Int8,
+        kind -> Text,
+        integration_id -> Uuid,
+        connection -> Int8,
+        connection_id -> Text,
+        operation_id -> Nullable<Uuid>,
+        occurred_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     popup_channels (id_hash) {
         id_hash -> Bytea,
         holder -> Uuid,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::api::Api;
 use super::{connect, integrate, start, templates};
-use crate::refresh::age;
+use crate::refresh::{age, events};
 
 static IS_TAKEN_BACK: AtomicBool = AtomicBool::new(false);
 
@@ -63,6 +63,12 @@ async fn a_key_that_was_taken_back_is_found_out() {
     IS_TAKEN_BACK.store(false, Ordering::SeqCst);
     assert_eq!(looked_after(&app, &id).await, (1, 0));
     assert_eq!(errors().await, json!([]));
+    let happened = [
+        "connection.created",
+        "credentials.failed",
+        "credentials.recovered",
+    ];
+    assert_eq!(events(&app, &id).await, happened);
     let list: Value = app.get("/connections").await.json();
     assert_eq!(list["connections"][0]["errors"], json!([]));
 }

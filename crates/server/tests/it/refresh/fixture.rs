@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
+use linkspan_shared::events::of_connection;
 use linkspan_simulator::Fault;
 use linkspan_testkit::{Reply, TestApp};
 use serde_json::{Value, json};
@@ -76,6 +77,18 @@ pub(crate) async fn age(app: &TestApp, connection: &str, set: &str) {
     .await
     .unwrap();
     assert_eq!(changed, 1);
+}
+
+/// The kinds of what happened to a connection, in order.
+pub(crate) async fn events(app: &TestApp, connection: &str) -> Vec<String> {
+    let mut conn = app.core.db.conn().await.unwrap();
+    let environment = app.dev.environment.id;
+    let events = of_connection(&mut conn, environment, connection).await;
+    events
+        .unwrap()
+        .into_iter()
+        .map(|event| event.kind)
+        .collect()
 }
 
 /// As if the last failure were half a minute ago.

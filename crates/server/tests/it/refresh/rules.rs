@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::fixture::{
-    A_DAY_LATER, BACKOFF_OVER, EXPIRED, age, app, connect, force, get, refuse_next, tokens,
+    A_DAY_LATER, BACKOFF_OVER, EXPIRED, age, app, connect, events, force, get, refuse_next, tokens,
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +49,12 @@ async fn after_a_failure_nobody_asks_for_half_a_minute() {
     let reply = get(&app, "one").await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.json()["errors"], json!([]));
+    let happened = [
+        "connection.created",
+        "credentials.failed",
+        "credentials.recovered",
+    ];
+    assert_eq!(events(&app, "one").await, happened);
     assert_eq!(control.token_requests(), 2);
 }
 
@@ -97,6 +103,15 @@ async fn failures_on_four_days_exhaust_a_connection_until_one_is_forced() {
     refuse_next(&app);
     assert_eq!(force(&app, "one").await.status, 400);
     assert_eq!(get(&app, "one").await.status, 200, "its token still works");
+
+    let failed = "credentials.failed";
+    let days = [failed; 4];
+    let happened = [
+        &["connection.created"],
+        &days[..],
+        &["credentials.recovered", failed],
+    ];
+    assert_eq!(events(&app, "one").await, happened.concat());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -114,6 +129,12 @@ async fn connecting_anew_ends_exhaustion() {
     let reply = get(&app, "one").await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.json()["errors"], json!([]));
+    let happened = [
+        "connection.created",
+        "credentials.failed",
+        "connection.replaced",
+    ];
+    assert_eq!(events(&app, "one").await, happened);
 }
 
 /// What is wrong on this side is shown, and is no reason to give up.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use linkspan_auth::{Credentials, Error as Auth, TransportError};
 use linkspan_providers::Config;
+use uuid::Uuid;
 
 use super::flights::{Failed, Outcome};
 use super::{Lease, failed_elsewhere, reload, state};
@@ -101,7 +102,7 @@ async fn succeeded(
     operation: &mut Operation,
 ) -> Outcome {
     let failing_since = live.connection.last_refresh_failure_at;
-    match keep(core, keys, &live, &fresh).await {
+    match keep(core, keys, &live, &fresh, operation.id).await {
         Ok(Kept::Stored(connection)) => {
             operation.say(Level::Info, "Credentials refreshed");
             if let Some(at) = failing_since {
@@ -142,11 +143,12 @@ async fn keep(
     keys: &EnvironmentKeys,
     live: &Live,
     fresh: &Credentials,
+    operation: Uuid,
 ) -> Result<Kept, Error> {
     let mut spent = live.connection.clone();
     let mut pause = FIRST_PAUSE;
     loop {
-        match try_to_keep(core, keys, live, &mut spent, fresh).await {
+        match try_to_keep(core, keys, live, &mut spent, fresh, operation).await {
             Ok(Some(kept)) => return Ok(kept),
             Ok(None) => {}
             Err(error) if error.is_outage() => {
@@ -167,9 +169,11 @@ async fn try_to_keep(
     live: &Live,
     spent: &mut store::Connection,
     fresh: &Credentials,
+    operation: Uuid,
 ) -> Result<Option<Kept>, Error> {
     let mut conn = core.db.conn().await?;
-    if let Some(stored) = state::replace_credentials(&mut conn, keys, spent, fresh).await? {
+    let stored = state::replace_credentials(&mut conn, keys, spent, fresh, operation).await?;
+    if let Some(stored) = stored {
         return Ok(Some(Kept::Stored(Box::new(stored))));
     }
     let id = &spent.connection_id;

@@ -4,7 +4,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use diesel::dsl::{now, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{Date, Nullable, SmallInt, Timestamptz};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_auth::Credentials;
 use uuid::Uuid;
 
@@ -13,15 +13,36 @@ use crate::connections::Connection;
 use crate::connections::store::{Row, credentials_context};
 use crate::db::schema::connections;
 use crate::vault::EnvironmentKeys;
-use crate::{Error, db};
+use crate::{Error, db, events};
 
 /// Stores refreshed credentials if the ones that the refresh spent are still
-/// the stored ones, and clears what earlier failures left. Answers the
-/// connection as it is then, or nothing if they were not.
+/// the stored ones, and clears what earlier failures left, which is an event.
+/// Answers the connection as it is then, or nothing if they were not.
 ///
 /// # Errors
 /// When the credentials cannot be sealed, or the database fails.
 pub(super) async fn replace_credentials(
+    conn: &mut db::Connection,
+    keys: &EnvironmentKeys,
+    spent: &Connection,
+    fresh: &Credentials,
+    operation: Uuid,
+) -> Result<Option<Connection>, Error> {
+    if spent.last_refresh_failure_at.is_none() {
+        return store(conn, keys, spent, fresh).await;
+    }
+    conn.transaction(async |conn| {
+        let stored = store(conn, keys, spent, fresh).await?;
+        if let Some(connection) = &stored {
+            let kind = events::Kind::CredentialsRecovered;
+            events::record(conn, connection, kind, Some(operation)).await?;
+        }
+        Ok(stored)
+    })
+    .await
+}
+
+async fn store(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
     spent: &Connection,
@@ -50,7 +71,8 @@ pub(super) async fn replace_credentials(
 
 /// Notes that a refresh of these credentials failed now, by the database's
 /// clock, and which operation says why. A failure that counts does so once a
-/// day (CONTRACT 2.8).
+/// day (CONTRACT 2.8). The first failure, and the first of each further day that
+/// counts, are events.
 ///
 /// # Errors
 /// When the database fails.
@@ -60,6 +82,28 @@ pub(in crate::connections) async fn note_failure(
     operation: Uuid,
     counts: bool,
 ) -> Result<(), Error> {
+    conn.transaction(async |conn| {
+        let Some(days) = fail(conn, connection, operation, counts).await? else {
+            return Ok(());
+        };
+        let is_first = connection.last_refresh_failure_at.is_none();
+        if is_first || days > connection.refresh_failure_days {
+            let kind = events::Kind::CredentialsFailed;
+            events::record(conn, connection, kind, Some(operation)).await?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Answers the days on which it failed, or nothing if the credentials are others
+/// by now.
+async fn fail(
+    conn: &mut db::Connection,
+    connection: &Connection,
+    operation: Uuid,
+    counts: bool,
+) -> Result<Option<i16>, Error> {
     let target = connections::table
         .find((connection.environment_id, connection.id))
         .filter(connections::credentials_version.eq(connection.credentials_version));
@@ -67,44 +111,54 @@ pub(in crate::connections) async fn note_failure(
         connections::last_refresh_failure_at.eq(now.into_sql::<Timestamptz>().nullable()),
         connections::refresh_error_log_id.eq(operation),
     );
+    let days = connections::refresh_failure_days;
     if !counts {
-        diesel::update(target).set(failure).execute(conn).await?;
-        return Ok(());
+        let failed = diesel::update(target).set(failure).returning(days);
+        return Ok(failed.get_result(conn).await.optional()?);
     }
-    let days = sql::<SmallInt>("CASE WHEN refresh_failure_counted_on IS NOT DISTINCT FROM ")
+    let counted = sql::<SmallInt>("CASE WHEN refresh_failure_counted_on IS NOT DISTINCT FROM ")
         .sql("(now() AT TIME ZONE 'UTC')::date THEN refresh_failure_days ELSE ")
         .sql("LEAST(refresh_failure_days + 1, ")
         .bind::<SmallInt, _>(MOST_FAILURE_DAYS)
         .sql(")::smallint END");
     let today = sql::<Nullable<Date>>("(now() AT TIME ZONE 'UTC')::date");
-    diesel::update(target)
+    let failed = diesel::update(target)
         .set((
             failure,
-            connections::refresh_failure_days.eq(days),
+            days.eq(counted),
             connections::refresh_failure_counted_on.eq(today),
         ))
-        .execute(conn)
-        .await?;
-    Ok(())
+        .returning(days);
+    Ok(failed.get_result(conn).await.optional()?)
 }
 
-/// Notes that these credentials work after all.
+/// Notes that these credentials work after all, which is an event.
 ///
 /// # Errors
 /// When the database fails.
 pub(in crate::connections) async fn clear_failure(
     conn: &mut db::Connection,
     connection: &Connection,
+    operation: Uuid,
 ) -> Result<(), Error> {
-    diesel::update(connections::table.find((connection.environment_id, connection.id)))
-        .filter(connections::credentials_version.eq(connection.credentials_version))
-        .set((
-            connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
-            connections::refresh_error_log_id.eq(None::<Uuid>),
-            connections::refresh_failure_days.eq(0),
-            connections::refresh_failure_counted_on.eq(None::<NaiveDate>),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
+    conn.transaction(async |conn| {
+        let target = connections::table
+            .find((connection.environment_id, connection.id))
+            .filter(connections::credentials_version.eq(connection.credentials_version));
+        let cleared = diesel::update(target)
+            .set((
+                connections::last_refresh_failure_at.eq(None::<DateTime<Utc>>),
+                connections::refresh_error_log_id.eq(None::<Uuid>),
+                connections::refresh_failure_days.eq(0),
+                connections::refresh_failure_counted_on.eq(None::<NaiveDate>),
+            ))
+            .execute(conn)
+            .await?;
+        if cleared > 0 {
+            let kind = events::Kind::CredentialsRecovered;
+            events::record(conn, connection, kind, Some(operation)).await?;
+        }
+        Ok(())
+    })
+    .await
 }
