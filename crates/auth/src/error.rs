@@ -4,7 +4,7 @@ use linkspan_api::ErrorCode;
 use linkspan_providers::interpolate::{Unresolved, UrlError};
 use linkspan_providers::{AuthMode, Template};
 
-use crate::TransportError;
+use crate::{TransportError, sign};
 
 /// What this crate fails with. No message holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -76,6 +76,9 @@ pub enum Error {
     /// What was entered, or the configuration, cannot be used; without its value.
     #[error("{0}")]
     Unusable(String),
+    /// A request or a token cannot be signed.
+    #[error(transparent)]
+    Sign(#[from] sign::Error),
     /// There is no refresh token to refresh with.
     #[error("the connection has no refresh token")]
     NoRefreshToken,
@@ -116,7 +119,8 @@ impl Error {
             | Self::Unusable(_)
             | Self::NoRefreshToken => ErrorCode::InvalidCredentials,
             Self::NoClient => ErrorCode::MissingClientId,
-            Self::Random => ErrorCode::GenericErrorSupport,
+            Self::Random | Self::Sign(sign::Error::Random) => ErrorCode::GenericErrorSupport,
+            Self::Sign(_) => ErrorCode::InvalidCredentials,
         }
     }
 }

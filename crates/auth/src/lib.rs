@@ -32,6 +32,7 @@ pub mod redirect;
 pub mod request;
 mod scope;
 mod secret;
+pub mod sign;
 mod signature;
 mod tba;
 mod two_step;

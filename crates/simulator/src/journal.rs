@@ -20,6 +20,8 @@ pub struct SeenRequest {
     pub path: String,
     /// The query, decoded, in order, repetitions kept.
     pub query: Vec<(String, String)>,
+    /// The query as it stood in the request line, without the question mark.
+    pub raw_query: String,
     /// The headers, names in lower case; bytes outside UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
     /// The whole body.
@@ -111,6 +113,7 @@ mod tests {
             method: "POST".into(),
             path,
             query: vec![("code".into(), "s3cret".into())],
+            raw_query: "code=s3cret".into(),
             headers: vec![("authorization".into(), "s3cret".into())],
             body,
         }

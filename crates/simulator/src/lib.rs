@@ -26,6 +26,7 @@ mod run;
 mod settings;
 mod state;
 mod state_file;
+pub mod strict;
 mod tickets;
 
 pub use control::Control;

@@ -10,6 +10,8 @@
 
 mod app;
 mod database;
+mod relocate;
 
 pub use app::{AnotherServer, Reply, TestApp};
 pub use database::TestDatabase;
+pub use relocate::{relocate, relocated};

@@ -90,6 +90,7 @@ fn note_request(state: &State, request: &ServiceRequest, body: Bytes) {
         method: request.method().to_string(),
         path: request.path().to_owned(),
         query: Params::parse(request.query_string().as_bytes()).into_pairs(),
+        raw_query: request.query_string().to_owned(),
         headers: headers
             .map(|(name, value)| {
                 let value = String::from_utf8_lossy(value.as_bytes());

@@ -12,6 +12,7 @@ mod http_client;
 mod lifecycle;
 mod resources;
 mod restart;
+mod strict;
 mod token;
 
 use linkspan_simulator::browser::{self, Decision};

@@ -1,0 +1,1 @@
+//! OAUTH2 with an outbound installation.

@@ -1,0 +1,1 @@
+//! A strict provider of MCP_OAUTH2 and MCP_OAUTH2_GENERIC.

@@ -1,0 +1,1 @@
+//! A strict provider of OAUTH2 with an outbound installation.
