@@ -98,15 +98,15 @@ const FRONTEND = {
   ensureCredentials: internal,
 };
 
-/** Credentials that the frontend client sends to a route of their own. */
-const WAITING_CREDENTIALS = {
-  'auth mode TWO_STEP': { type: 'TWO_STEP', code: 'x' },
-  'auth mode SIGNATURE': { type: 'SIGNATURE', username: 'u', password: 'p' },
-  'auth mode AWS_SIGV4': { type: 'AWS_SIGV4', role_arn: 'r' },
-  'auth mode BILL': { username: 'u', password: 'p', organization_id: 'o', dev_key: 'd' },
-  'auth mode JWT': { type: 'JWT', privateKey: 'k' },
-  'auth mode TBA': { token_id: 'i', token_secret: 's' },
-  'auth mode OAUTH2_CC': { client_id: 'i', client_secret: 's' },
+/** Credentials that the frontend client sends to a route of their own, by mode. */
+const CREDENTIALS = {
+  TWO_STEP: { type: 'TWO_STEP', code: 'x' },
+  SIGNATURE: { type: 'SIGNATURE', username: 'u', password: 'p' },
+  AWS_SIGV4: { type: 'AWS_SIGV4', role_arn: 'r' },
+  BILL: { username: 'u', password: 'p', organization_id: 'o', dev_key: 'd' },
+  JWT: { type: 'JWT', privateKey: 'k' },
+  TBA: { token_id: 'i', token_secret: 's' },
+  OAUTH2_CC: { client_id: 'i', client_secret: 's' },
 };
 
 for (const [name, type, table, declarations] of [
@@ -153,26 +153,31 @@ describe('what waits', () => {
     test(`${method}, for ${feature}`, () => assertFails(call(nango), 404, 'not_found'));
   }
 
-  for (const [feature, credentials] of Object.entries(WAITING_CREDENTIALS)) {
-    test(`auth, for ${feature}`, async () => {
-      const call = frontend(await platform.connectToken()).auth('bearer', { credentials });
-      await assert.rejects(call, { type: 'not_found' });
-    });
-  }
-
-  test('auth, for installations from outside', async () => {
-    const options = { installation: 'outbound', credentials: {} };
-    const call = frontend(await platform.connectToken()).auth('bearer', options);
-    await assert.rejects(call, { type: 'not_found' });
-  });
-
   test('openConnectUI, for the Connect UI', async () => {
     assert.equal(typeof ConnectUI.prototype.open, 'function');
     const page = await fetch(new URL('/?apiURL=x', platform.server_url));
     assert.equal(page.headers.get('x-frame-options'), 'DENY', 'no page of ours may be framed');
   });
 
-  function frontend(connectSessionToken) {
-    return new FrontendNango({ host: platform.server_url, connectSessionToken });
+});
+
+describe('credentials of a mode that the integration does not have', () => {
+  let platform;
+  before(async () => {
+    platform = await startPlatform();
+    await platform.client().createIntegration({ unique_key: 'bearer', provider: 'private-api-bearer' });
+  });
+  after(() => platform?.stop());
+
+  const refused = async (options) => {
+    const connectSessionToken = await platform.connectToken();
+    const frontend = new FrontendNango({ host: platform.server_url, connectSessionToken });
+    await assert.rejects(frontend.auth('bearer', options), { type: 'invalid_auth_mode' });
+  };
+
+  for (const [mode, credentials] of Object.entries(CREDENTIALS)) {
+    test(mode, () => refused({ credentials }));
   }
+
+  test('OAUTH2 that the provider installs', () => refused({ installation: 'outbound', credentials: {} }));
 });

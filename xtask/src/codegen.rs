@@ -8,7 +8,10 @@ use anyhow::{Context, Result, bail};
 use crate::workspace;
 
 /// What a file is made by: arguments of the `linkspan` program that print it.
-const FILES: &[(&str, &[&str])] = &[("docs/openapi.json", &["openapi"])];
+const FILES: &[(&str, &[&str])] = &[
+    ("docs/openapi.json", &["openapi"]),
+    ("docs/providers.schema.json", &["providers", "schema"]),
+];
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {

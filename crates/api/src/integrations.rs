@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::given::given;
+mod credentials;
+
+pub use credentials::{
+    App, AppWithClient, GivenClient, GivenCredentials, GivenPublicClient, IntegrationCredentials,
+    Plugin,
+};
 
 /// Body of `POST /integrations`.
 #[derive(Debug, Clone, Deserialize)]
@@ -20,8 +25,8 @@ pub struct CreateIntegration {
     pub display_name: Option<String>,
     /// Whether webhooks of the provider are forwarded to the product.
     pub forward_webhooks: Option<bool>,
-    /// The OAuth client, where the provider's mode has one.
-    pub credentials: Option<IntegrationCredentials>,
+    /// Your own credentials with the provider, where its mode has some.
+    pub credentials: Option<GivenCredentials>,
     /// Values of the template's `integration_config` fields.
     #[serde(default)]
     pub integration_config: BTreeMap<String, String>,
@@ -71,68 +76,14 @@ pub struct UpdateIntegration {
     pub display_name: Option<String>,
     /// Whether webhooks of the provider are forwarded to the product.
     pub forward_webhooks: Option<bool>,
-    /// Another OAuth client, or another secret of the same one.
-    pub credentials: Option<UpdateCredentials>,
+    /// Other credentials of your own, or another secret of the same ones.
+    pub credentials: Option<GivenCredentials>,
     /// Values to set; the others stay.
     #[serde(default)]
     pub integration_config: BTreeMap<String, String>,
     /// The same under its older name; `integration_config` wins.
     #[serde(default)]
     pub custom: BTreeMap<String, String>,
-}
-
-/// An OAuth client that takes the place of the one there is.
-#[derive(Clone, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", deny_unknown_fields)]
-pub enum UpdateCredentials {
-    /// An OAuth 2.0 client.
-    #[serde(rename = "OAUTH2")]
-    OAuth2 {
-        /// The client's id.
-        client_id: String,
-        /// The client's secret.
-        client_secret: String,
-        /// Scopes to ask for, comma separated; null clears them.
-        #[serde(default, deserialize_with = "given")]
-        scopes: Option<Option<String>>,
-        /// The secret that the provider signs webhooks with; null clears it.
-        #[serde(default, deserialize_with = "given")]
-        webhook_secret: Option<Option<String>>,
-    },
-}
-
-impl std::fmt::Debug for UpdateCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("UpdateCredentials(hidden)")
-    }
-}
-
-/// An integration's own credentials with the provider.
-#[derive(Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(tag = "type", deny_unknown_fields)]
-pub enum IntegrationCredentials {
-    /// An OAuth 2.0 client.
-    #[serde(rename = "OAUTH2")]
-    OAuth2 {
-        /// The client's id.
-        client_id: String,
-        /// The client's secret.
-        client_secret: String,
-        /// Scopes to ask for, comma separated.
-        #[serde(default)]
-        scopes: Option<String>,
-        /// The secret that the provider signs webhooks with.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        webhook_secret: Option<String>,
-    },
-}
-
-impl std::fmt::Debug for IntegrationCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("IntegrationCredentials(hidden)")
-    }
 }
 
 /// An integration as it is listed.

@@ -17,15 +17,47 @@ const SCOPES_OVERRIDE: &str = "oauth_scopes_override";
 /// credentials keep it, sealed ([`OwnClient`]).
 pub const SECRET_OVERRIDE: &str = "oauth_client_secret_override";
 
-/// What the provider knows the integration as (RFC 6749 section 2).
-#[derive(Debug, Clone)]
+/// What the provider knows the integration as: an OAuth client (RFC 6749 section
+/// 2, RFC 5849 section 1.1), an app, a plugin, or a client with an app.
+#[derive(Debug, Clone, Default)]
 pub struct Client {
-    /// The client's identifier.
+    /// The client's identifier; empty where there is only an app or a plugin.
     pub client_id: String,
     /// The client's secret; a public client has none.
     pub client_secret: Option<SecretString>,
     /// Scopes to ask for; the template's defaults when empty.
     pub scopes: Vec<String>,
+    /// The app, in the modes whose app asks for tokens by a key of its own.
+    pub app: Option<AppKey>,
+    /// The plugin, in the mode that installs one.
+    pub plugin: Option<Plugin>,
+}
+
+/// An app of the developer's that people install in their accounts. `Debug`
+/// hides its key; serialising exposes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AppKey {
+    /// The app's identifier, which it signs with.
+    pub app_id: String,
+    /// The app's public page, from which it is installed.
+    pub app_link: String,
+    /// RSA, PEM.
+    #[serde(serialize_with = "secret::expose")]
+    pub private_key: SecretString,
+}
+
+/// A plugin of the developer's that people install. `Debug` hides what is secret
+/// of it; serialising exposes it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plugin {
+    /// The page from which it is installed.
+    pub app_link: String,
+    /// The name that its calls carry.
+    #[serde(default, serialize_with = "secret::expose_option")]
+    pub username: Option<SecretString>,
+    /// The password that they carry.
+    #[serde(default, serialize_with = "secret::expose_option")]
+    pub password: Option<SecretString>,
 }
 
 /// A client that one connection brought, stored with its tokens: they can be
@@ -44,7 +76,7 @@ impl From<&OwnClient> for Client {
         Self {
             client_id: own.client_id.clone(),
             client_secret: own.client_secret.clone(),
-            scopes: Vec::new(),
+            ..Self::default()
         }
     }
 }
@@ -55,9 +87,8 @@ impl Client {
     #[must_use]
     pub fn brought(config: &Config<'_>, scopes: Vec<String>) -> Option<Self> {
         let own = Self {
-            client_id: String::new(),
-            client_secret: None,
             scopes,
+            ..Self::default()
         };
         let brought = own.of_connection(config).into_owned();
         (!brought.client_id.is_empty()).then_some(brought)
@@ -91,6 +122,8 @@ impl Client {
             client_id,
             client_secret,
             scopes: scopes.map_or_else(|| self.scopes.clone(), split),
+            app: self.app.clone(),
+            plugin: self.plugin.clone(),
         })
     }
 
@@ -112,7 +145,7 @@ impl Client {
             Cow::Owned(Self {
                 client_id: own.client_id.clone(),
                 client_secret: own.client_secret.clone(),
-                scopes: self.scopes.clone(),
+                ..self.clone()
             })
         })
     }

@@ -56,6 +56,9 @@ pub enum Credentials {
     /// Temporary keys that sign every call.
     #[serde(rename = "AWS_SIGV4")]
     AwsSigV4(Login),
+    /// None yet: a webhook of the provider has to bring what buys them.
+    #[serde(rename = "PENDING")]
+    Pending,
     /// Nothing: the API is open, or only sends webhooks.
     #[serde(rename = "NONE")]
     None,

@@ -1,16 +1,19 @@
 //! CUSTOM: an app that is installed in an account, with the tokens of the person
-//! who did it.
+//! who did it. The browser brings a code for the person's and names the
+//! installation; where somebody has to approve that first, a webhook names it
+//! later ([`complete`]).
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 use linkspan_providers::Config;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::oauth2::Tokens;
-use crate::redirect::{Begun, Callback, Request};
-use crate::{Client, Error, Finished, Login, TokenEndpoint};
+use crate::oauth2::{self, CodeGrant, Tokens};
+use crate::redirect::Callback;
+use crate::{Client, Credentials, Error, Finished, Login, TokenEndpoint, app, expiry};
 
 /// Both credentials. Without the app's, a webhook has yet to say that it was
 /// installed.
@@ -45,41 +48,129 @@ impl Custom {
     }
 }
 
-/// Where to send the browser.
+/// Exchanges the person's code, and buys a token of the installation if the
+/// browser named one. The connection is pending otherwise.
 ///
 /// # Errors
-/// [`Error`].
-pub(crate) async fn begin<E: TokenEndpoint>(
-    _client: Option<&Client>,
-    config: &Config<'_>,
-    _request: &Request<'_>,
-    _endpoint: &E,
-) -> Result<Begun, Error> {
-    Err(Error::unsupported(config.template, "CUSTOM"))
-}
-
-/// Takes what the browser brought back.
-///
-/// # Errors
-/// [`Error`].
+/// [`Error::NoCode`], [`Error::NoClient`], and those of both token requests.
 pub(crate) async fn finish<E: TokenEndpoint>(
-    _client: Option<&Client>,
+    client: Option<&Client>,
     config: &Config<'_>,
-    _callback: &Callback<'_>,
-    _endpoint: &E,
+    callback: &Callback<'_>,
+    endpoint: &E,
 ) -> Result<Finished, Error> {
-    Err(Error::unsupported(config.template, "CUSTOM"))
+    let (client, key) = app::own(client)?;
+    let installation = app::installed(callback)?;
+    let code = callback.get("code").ok_or_else(|| {
+        Error::NoCode(match installation {
+            Some(_) => "The app was installed without the person's authorisation: turn on in \
+                        the app's settings that it asks for it during installation."
+                .to_owned(),
+            None => callback.refusal(),
+        })
+    })?;
+    let grant = CodeGrant {
+        code: &SecretString::from(code),
+        redirect_uri: Some(callback.redirect_uri),
+        // The way led over the app's page, which takes no challenge.
+        pkce_verifier: None,
+    };
+    let mut finished = oauth2::exchange(client, config, &grant, endpoint).await?;
+    let user = match finished.credentials {
+        Credentials::OAuth2(tokens) => Some(tokens),
+        other => return Err(Error::WrongMode(other.mode())),
+    };
+    let app = match installation {
+        Some(installation) => {
+            let bought = app::install(client, key, config, installation, endpoint).await?;
+            finished.metadata.extend(bought.1);
+            Some(bought.0)
+        }
+        None => None,
+    };
+    finished.credentials = Credentials::Custom(Custom { app, user });
+    Ok(finished)
 }
 
-/// Buys a new token for the app.
+/// Completes a pending connection with the installation that a webhook names.
 ///
 /// # Errors
-/// [`Error`].
-pub(crate) async fn refresh<E: TokenEndpoint>(
-    _client: Option<&Client>,
+/// [`Error::WrongMode`] for credentials of another mode, [`Error::NoClient`], and
+/// those of a token request.
+pub async fn complete<E: TokenEndpoint>(
+    client: Option<&Client>,
     config: &Config<'_>,
-    _credentials: &Custom,
-    _endpoint: &E,
+    pending: &Credentials,
+    installation: &str,
+    endpoint: &E,
 ) -> Result<Finished, Error> {
-    Err(Error::unsupported(config.template, "CUSTOM"))
+    let Credentials::Custom(pending) = pending else {
+        return Err(Error::WrongMode(pending.mode()));
+    };
+    let (client, key) = app::own(client)?;
+    app::check_installation(installation)
+        .map_err(|message| Error::Unusable(format!("the webhook's installation {message}")))?;
+    let (login, metadata) = app::install(client, key, config, installation, endpoint).await?;
+    let credentials = Credentials::Custom(Custom {
+        app: Some(login),
+        user: pending.user.clone(),
+    });
+    Ok(app::finished(credentials, metadata))
 }
+
+/// Buys a new token for the installation, and for the person if theirs is due,
+/// whose failure costs nothing else: it is told in [`Finished::warning`].
+///
+/// # Errors
+/// [`Error::Pending`], [`Error::NoClient`], [`Error::Url`] if the configuration
+/// has lost the installation, and those of a token request.
+pub(crate) async fn refresh<E: TokenEndpoint>(
+    client: Option<&Client>,
+    config: &Config<'_>,
+    credentials: &Custom,
+    endpoint: &E,
+) -> Result<Finished, Error> {
+    if credentials.app.is_none() {
+        return Err(Error::Pending);
+    }
+    let (client, key) = app::own(client)?;
+    let installation = app::kept(config)?;
+    let (login, metadata) = app::install(client, key, config, &installation, endpoint).await?;
+    let (user, warning) = match &credentials.user {
+        Some(tokens) if is_due(tokens, config) => renewed(
+            tokens,
+            oauth2::refresh(client, config, tokens, endpoint).await,
+        ),
+        other => (other.clone(), None),
+    };
+    let credentials = Credentials::Custom(Custom {
+        app: Some(login),
+        user,
+    });
+    Ok(Finished {
+        warning,
+        ..app::finished(credentials, metadata)
+    })
+}
+
+fn is_due(tokens: &Tokens, config: &Config<'_>) -> bool {
+    let credentials = Credentials::OAuth2(tokens.clone());
+    let buffer = config.template.token_expiration_buffer;
+    credentials.can_refresh() && expiry::is_due(&credentials, Utc::now(), buffer)
+}
+
+/// The person's new tokens, or the old ones and why there are no new ones.
+fn renewed(old: &Tokens, asked: Result<Finished, Error>) -> (Option<Tokens>, Option<Error>) {
+    match asked {
+        Ok(Finished {
+            credentials: Credentials::OAuth2(fresh),
+            warning,
+            ..
+        }) => (Some(fresh), warning),
+        Ok(other) => (Some(old.clone()), other.warning),
+        Err(error) => (Some(old.clone()), Some(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -28,3 +28,20 @@ pub enum TransportError {
     #[error("the provider could not be reached: {0}")]
     Failed(String),
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// For modes that ask no provider.
+    pub(crate) struct Nobody;
+
+    impl TokenEndpoint for Nobody {
+        async fn send(
+            &self,
+            request: Request<Vec<u8>>,
+        ) -> Result<Response<Vec<u8>>, TransportError> {
+            panic!("{} was asked", request.uri());
+        }
+    }
+}

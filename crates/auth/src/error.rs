@@ -71,11 +71,17 @@ pub enum Error {
     #[error("{0}")]
     NoCode(String),
     /// The integration has no client with the provider, which the mode needs.
-    #[error("the integration has no client id and secret: add them with its credentials")]
+    #[error("the integration has no credentials of its own with the provider: add them to it")]
     NoClient,
     /// What was entered, or the configuration, cannot be used; without its value.
     #[error("{0}")]
     Unusable(String),
+    /// The connection has no credentials yet.
+    #[error(
+        "the connection is pending: the provider has not said yet that the installation is \
+         complete; it can be used as soon as that has come by a webhook"
+    )]
+    Pending,
     /// A request or a token cannot be signed.
     #[error(transparent)]
     Sign(#[from] sign::Error),
@@ -119,6 +125,7 @@ impl Error {
             | Self::Unusable(_)
             | Self::NoRefreshToken => ErrorCode::InvalidCredentials,
             Self::NoClient => ErrorCode::MissingClientId,
+            Self::Pending => ErrorCode::InvalidConnection,
             Self::Random | Self::Sign(sign::Error::Random) => ErrorCode::GenericErrorSupport,
             Self::Sign(_) => ErrorCode::InvalidCredentials,
         }

@@ -48,6 +48,7 @@ mod tests {
             issued_at,
             raw: serde_json::Value::Null,
             own_client: None,
+            mcp: None,
         };
         (Credentials::OAuth2(tokens), issued_at)
     }

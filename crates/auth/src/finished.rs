@@ -19,8 +19,6 @@ pub struct Finished {
     pub missing_scopes: Vec<String>,
     /// Why tokens that a quirk keeps beside these were not refreshed with them.
     pub warning: Option<Error>,
-    /// Whether a webhook has to come before the connection can be used.
-    pub is_pending: bool,
 }
 
 impl From<Credentials> for Finished {
@@ -31,7 +29,6 @@ impl From<Credentials> for Finished {
             granted_scopes: None,
             missing_scopes: Vec::new(),
             warning: None,
-            is_pending: false,
         }
     }
 }

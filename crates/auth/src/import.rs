@@ -229,6 +229,7 @@ impl Form {
                 raw: serde_json::json!(fields),
                 token: secret(&mut fields, "oauth_token").unwrap_or_default(),
                 token_secret: secret(&mut fields, "oauth_token_secret").unwrap_or_default(),
+                own_client,
             }),
             AuthMode::ApiKey => api_key::accept(template, &fields).map_err(refused)?,
             AuthMode::Basic => basic::accept(template, &fields).map_err(refused)?,
@@ -315,6 +316,7 @@ fn tokens(
     let fields = &mut fields.clone();
     Ok(Tokens {
         own_client,
+        mcp: None,
         expires_at: expires_at(fields)?,
         access_token: secret(fields, "access_token").unwrap_or_default(),
         refresh_token: secret(fields, "refresh_token"),

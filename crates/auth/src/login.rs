@@ -71,9 +71,24 @@ impl Login {
         let secret = match name {
             "token" | "accessToken" | "access_token" => &self.token,
             "refreshToken" | "refresh_token" => self.refresh_token.as_ref()?,
-            name => self.brought.get(name).or_else(|| self.entered.get(name))?,
+            name => match self.brought.get(name).or_else(|| self.entered.get(name)) {
+                Some(secret) => secret,
+                None => return self.half(name),
+            },
         };
         Some(Cow::Borrowed(secret.expose_secret()))
+    }
+
+    /// `<field>.id` and `<field>.secret`: what stands before and after the first
+    /// colon of what was entered in one piece.
+    fn half(&self, name: &str) -> Option<Cow<'_, str>> {
+        let (field, half) = name.rsplit_once('.')?;
+        let (id, secret) = self.entered.get(field)?.expose_secret().split_once(':')?;
+        match half {
+            "id" => Some(Cow::Borrowed(id)),
+            "secret" => Some(Cow::Borrowed(secret)),
+            _ => None,
+        }
     }
 
     /// RFC 6750 section 2.1.

@@ -4,17 +4,18 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use linkspan_providers::{AuthMode, Config, FieldError, Installation, Template};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use crate::client::OwnClient;
 use crate::redirect::{Begun, Callback, Request};
+use crate::request::{ToSign, is_form};
 use crate::{
     Client, Credentials, Entered, Error, Finished, Login, Rejected, TokenEndpoint, api_key, app,
     aws_sigv4, basic, bill, client_credentials, custom, install_plugin, jwt, mcp, oauth1, oauth2,
-    signature, tba, two_step,
+    outbound, signature, tba, two_step,
 };
 
 /// How a person connects.
@@ -73,6 +74,14 @@ pub const fn has_client(mode: AuthMode) -> bool {
     )
 }
 
+/// Whether an integration needs a client that a developer enters: this server is
+/// its own client with some providers.
+#[must_use]
+pub fn needs_client(template: &Template) -> bool {
+    let is_own = mcp::registers(template) || mcp::has_document(template);
+    has_client(template.auth_mode) && !is_own
+}
+
 /// Makes credentials of what a person entered, with a request to the provider
 /// where the mode logs in.
 ///
@@ -91,7 +100,10 @@ pub async fn connect<E: TokenEndpoint>(
     let credentials = match template.auth_mode {
         AuthMode::ApiKey => api_key::accept(template, fields)?,
         AuthMode::Basic => basic::accept(template, fields)?,
-        AuthMode::Tba => tba::accept(template, entered)?,
+        AuthMode::Tba => tba::accept(client, entered)?,
+        AuthMode::OAuth2 if entry(template) == Entry::Outbound => {
+            outbound::accept(client, entered)?
+        }
         AuthMode::None => nothing(fields)?,
         mode => return log_in(mode, client, config, entered, None, endpoint).await,
     };
@@ -144,9 +156,8 @@ pub async fn begin<E: TokenEndpoint>(
     match config.template.auth_mode {
         AuthMode::OAuth2 => oauth2::begin(client.ok_or(Error::NoClient)?, config, request),
         AuthMode::OAuth1 => oauth1::begin(client, config, request, endpoint).await,
-        AuthMode::App => app::begin(client, config, request, endpoint).await,
-        AuthMode::Custom => custom::begin(client, config, request, endpoint).await,
-        AuthMode::InstallPlugin => install_plugin::begin(client, config, request, endpoint).await,
+        AuthMode::App | AuthMode::Custom => app::begin(client, config, request),
+        AuthMode::InstallPlugin => install_plugin::begin(client, request),
         AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
             mcp::begin(client, config, request, endpoint).await
         }
@@ -172,7 +183,7 @@ pub async fn finish<E: TokenEndpoint>(
         AuthMode::OAuth1 => oauth1::finish(client, config, callback, endpoint).await,
         AuthMode::App => app::finish(client, config, callback, endpoint).await,
         AuthMode::Custom => custom::finish(client, config, callback, endpoint).await,
-        AuthMode::InstallPlugin => install_plugin::finish(client, config, callback, endpoint).await,
+        AuthMode::InstallPlugin => install_plugin::finish(client, config, callback),
         AuthMode::McpOAuth2 | AuthMode::McpOAuth2Generic => {
             mcp::finish(client, config, callback, endpoint).await
         }
@@ -221,13 +232,13 @@ impl Login {
 }
 
 impl Credentials {
-    /// The mode they belong to; `OAUTH2` for those of an MCP server, and `BASIC`
-    /// for those of an installed plugin.
+    /// The mode they belong to; `OAUTH2` for those of an MCP server and those that
+    /// a webhook has yet to bring, and `BASIC` for those of an installed plugin.
     #[must_use]
     pub const fn mode(&self) -> AuthMode {
         match self {
             Self::OAuth1(_) => AuthMode::OAuth1,
-            Self::OAuth2(_) => AuthMode::OAuth2,
+            Self::OAuth2(_) | Self::Pending => AuthMode::OAuth2,
             Self::ClientCredentials(_) => AuthMode::OAuth2Cc,
             Self::ApiKey(_) => AuthMode::ApiKey,
             Self::Basic(_) => AuthMode::Basic,
@@ -258,7 +269,7 @@ impl Credentials {
     }
 
     /// The API's form (CONTRACT 2.6), secrets included: an object whose `type`
-    /// is the mode's name, `{}` for `NONE`.
+    /// is the mode's name, `{}` for `NONE` and for those that are still to come.
     #[must_use]
     pub fn to_wire(&self) -> Value {
         let kind = self.mode().as_str();
@@ -275,7 +286,7 @@ impl Credentials {
             | Self::Signature(login) => login.to_wire(kind, Some("token")),
             Self::App(login) => login.to_wire(kind, Some("access_token")),
             Self::Bill(login) | Self::AwsSigV4(login) => login.to_wire(kind, None),
-            Self::None => Value::Object(serde_json::Map::new()),
+            Self::Pending | Self::None => Value::Object(serde_json::Map::new()),
         }
     }
 
@@ -316,11 +327,33 @@ impl Credentials {
         matches!(self, Self::ApiKey(_) | Self::Basic(_) | Self::Tba(_))
     }
 
+    /// Whether a webhook has to come before calls can be made.
+    #[must_use]
+    pub const fn is_pending(&self) -> bool {
+        match self {
+            Self::Pending => true,
+            Self::Custom(both) => both.app.is_none(),
+            _ => false,
+        }
+    }
+
+    /// What a refresh spends, if it spends something: of two that spend the same,
+    /// one comes too late.
+    #[must_use]
+    pub fn refresh_token(&self) -> Option<&SecretString> {
+        match self {
+            Self::OAuth2(tokens) => tokens.refresh_token.as_ref(),
+            Self::Custom(both) => both.user.as_ref()?.refresh_token.as_ref(),
+            other => other.login()?.refresh_token.as_ref(),
+        }
+    }
+
     /// The client that the connection brought, in place of the integration's.
     #[must_use]
     pub fn own_client(&self) -> Option<&OwnClient> {
         match self {
             Self::OAuth2(tokens) => tokens.own_client.as_ref(),
+            Self::OAuth1(token) => token.own_client.as_ref(),
             Self::Tba(tba) => tba.own_client.as_ref(),
             _ => None,
         }
@@ -339,15 +372,38 @@ impl Credentials {
         }
     }
 
+    /// Signs a call to the API, in the modes that do: it is complete but for
+    /// that. Not called when the caller brings an `Authorization`.
+    ///
+    /// # Errors
+    /// [`Error::Sign`], [`Error::Unusable`].
+    pub(crate) fn sign(&self, _call: ToSign<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Whether [`Credentials::sign`] must see the body, which `body_headers`
+    /// describe, so that it cannot be sent as it comes.
+    pub(crate) fn signs_body(&self, _config: &Config<'_>, body_headers: &HeaderMap) -> bool {
+        match self {
+            Self::OAuth1(_) | Self::Tba(_) => is_form(body_headers),
+            Self::AwsSigV4(_) => true,
+            _ => false,
+        }
+    }
+
     /// The `Authorization` header that the mode adds by itself.
     ///
     /// # Errors
-    /// [`Error::Header`].
+    /// [`Error::Header`], and [`Error::Pending`] while there are no credentials.
     pub(crate) fn authorization(&self) -> Result<Option<HeaderValue>, Error> {
         match self {
             Self::OAuth2(tokens) => tokens.bearer().map(Some),
             Self::Basic(basic) => basic.authorization().map(Some),
-            Self::Custom(both) => both.app.as_ref().map(Login::bearer).transpose(),
+            Self::Custom(both) => {
+                let app = both.app.as_ref().ok_or(Error::Pending)?;
+                app.bearer().map(Some)
+            }
+            Self::Pending => Err(Error::Pending),
             Self::ClientCredentials(login)
             | Self::TwoStep(login)
             | Self::Jwt(login)

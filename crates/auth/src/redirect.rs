@@ -20,6 +20,19 @@ pub struct Request<'a> {
     pub state: &'a str,
     /// Further parameters that the caller wants; reserved ones are ignored.
     pub authorization_params: &'a BTreeMap<String, String>,
+    /// Who this server is where no developer has entered a client.
+    pub identity: Identity<'a>,
+}
+
+/// Who this server is to a provider for which no developer has entered a client.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Identity<'a> {
+    /// The address of its document ([`mcp::document`]).
+    pub document: Option<&'a str>,
+    /// The client that it registered for the integration ([`mcp::register`]).
+    pub registered: Option<&'a mcp::Registration>,
+    /// The integration's scopes.
+    pub scopes: &'a [String],
 }
 
 /// What to do next, and what to keep until the browser comes back.

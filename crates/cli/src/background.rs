@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use linkspan_shared::Core;
 use linkspan_shared::connections::{keep_alive, refresh, sweep};
+use linkspan_shared::{Core, catalogue};
 use tokio::task::JoinSet;
 
 /// How long stopping waits for refreshes under way: longer than a provider may
@@ -22,6 +22,7 @@ impl Background {
         let mut tasks = JoinSet::new();
         tasks.spawn(sweep::run(core.clone()));
         tasks.spawn(keep_alive::run(core.clone()));
+        tasks.spawn(catalogue::watch(core.clone()));
         Self { core, tasks }
     }
 

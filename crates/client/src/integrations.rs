@@ -124,7 +124,7 @@ pub struct IntegrationDetails {
     pub credentials: Option<IntegrationClient>,
 }
 
-/// An integration's own client with its provider.
+/// What an integration has with its provider: a client, an app, both, or a plugin.
 #[derive(Debug, Clone, Deserialize)]
 pub struct IntegrationClient {
     /// The auth mode, such as `OAUTH2`.
@@ -138,4 +138,14 @@ pub struct IntegrationClient {
     pub scopes: Option<String>,
     /// The secret that the provider signs webhooks with.
     pub webhook_secret: Option<SecretString>,
+    /// The app's id.
+    pub app_id: Option<String>,
+    /// The page from which the app, or the plugin, is installed.
+    pub app_link: Option<String>,
+    /// The app's RSA key, PEM.
+    pub private_key: Option<SecretString>,
+    /// The name that the plugin's calls carry.
+    pub username: Option<SecretString>,
+    /// The password that they carry.
+    pub password: Option<SecretString>,
 }

@@ -11,6 +11,7 @@ use crate::{ConfigValues, Pattern};
 /// One field (CONTRACT section 4, "field schema").
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Field {
     /// The value's type. Every known field is a string.
     #[serde(rename = "type")]
@@ -67,6 +68,7 @@ pub struct Field {
 /// The type of a [`Field`]'s value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FieldType {
     /// Text.
     String,
@@ -76,6 +78,7 @@ pub enum FieldType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "JSON Schema's names")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum FieldFormat {
     Hostname,
     Uri,
@@ -86,6 +89,7 @@ pub enum FieldFormat {
 /// A condition on another field of the same form.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct VisibleWhen {
     /// The other field.
     pub field: String,
@@ -96,6 +100,7 @@ pub struct VisibleWhen {
 /// Fields by name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Fields(pub BTreeMap<String, Field>);
 
 /// A value does not fit its field.

@@ -8,17 +8,22 @@
 //! The crate builds for wasm32. The built-in [`Catalogue`] is behind the
 //! feature `catalogue`.
 
+mod builtin;
 mod catalogue;
+mod check;
 mod config;
 mod field;
 pub mod interpolate;
 mod mode;
 mod param;
 mod pattern;
+#[cfg(feature = "schema")]
+pub mod schema;
 mod slug;
 mod template;
 
-pub use catalogue::{Catalogue, CatalogueError};
+pub use catalogue::{Catalogue, Entry, Source};
+pub use check::{Finding, Findings, Severity};
 pub use config::{Config, ConfigValues};
 pub use field::{Field, FieldError, FieldFormat, FieldType, Fields, VisibleWhen};
 pub use mode::AuthMode;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
     missing_docs,
     reason = "the wire's own names; CONTRACT section 3 describes each"
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AuthMode {
     #[serde(rename = "OAUTH1")]
     OAuth1,
@@ -54,7 +55,12 @@ const TABLE: &[(AuthMode, &str, &[&str])] = &[
     (
         AuthMode::OAuth1,
         "OAUTH1",
-        &["authorization_url", "token_url"],
+        &[
+            "request_url",
+            "authorization_url",
+            "token_url",
+            "signature_method",
+        ],
     ),
     (
         AuthMode::OAuth2,
@@ -64,23 +70,35 @@ const TABLE: &[(AuthMode, &str, &[&str])] = &[
     (AuthMode::OAuth2Cc, "OAUTH2_CC", &["token_url"]),
     (AuthMode::ApiKey, "API_KEY", &["credentials.apiKey"]),
     (AuthMode::Basic, "BASIC", &[]),
-    (AuthMode::TwoStep, "TWO_STEP", &["token_url"]),
-    (AuthMode::Jwt, "JWT", &[]),
+    (
+        AuthMode::TwoStep,
+        "TWO_STEP",
+        &["token_url", "token_response"],
+    ),
+    (AuthMode::Jwt, "JWT", &["signature", "token"]),
     (AuthMode::App, "APP", &["authorization_url", "token_url"]),
     (AuthMode::AppStore, "APP_STORE", &[]),
-    (AuthMode::Custom, "CUSTOM", &["authorization_url"]),
+    (
+        AuthMode::Custom,
+        "CUSTOM",
+        &["authorization_url", "token_url"],
+    ),
     (AuthMode::Tba, "TBA", &[]),
     (AuthMode::Bill, "BILL", &["token_url"]),
-    (AuthMode::Signature, "SIGNATURE", &[]),
+    (AuthMode::Signature, "SIGNATURE", &["signature", "token"]),
     (AuthMode::AwsSigV4, "AWS_SIGV4", &[]),
     (AuthMode::None, "NONE", &[]),
-    (AuthMode::InstallPlugin, "INSTALL_PLUGIN", &[]),
+    (AuthMode::InstallPlugin, "INSTALL_PLUGIN", &["auth_type"]),
     (
         AuthMode::McpOAuth2,
         "MCP_OAUTH2",
-        &["authorization_url", "token_url"],
+        &["client_registration", "authorization_url", "token_url"],
     ),
-    (AuthMode::McpOAuth2Generic, "MCP_OAUTH2_GENERIC", &[]),
+    (
+        AuthMode::McpOAuth2Generic,
+        "MCP_OAUTH2_GENERIC",
+        &["connection_config.mcp_server_url"],
+    ),
 ];
 
 impl AuthMode {

@@ -8,7 +8,7 @@ use chrono::Utc;
 use http::header::AUTHORIZATION;
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use linkspan_auth::request;
+use linkspan_auth::request::BodyForSigning;
 use linkspan_net as net;
 use linkspan_shared::Core;
 use linkspan_shared::connections::Live;
@@ -24,7 +24,7 @@ use crate::gate::{Gates, Limits, Pass};
 use crate::instructions::Instructions;
 use crate::record::Record;
 use crate::retry::{Outcome, Retries};
-use crate::send;
+use crate::send::{self, Described};
 use crate::told::told;
 use crate::unauthorised::Renewals;
 
@@ -107,7 +107,7 @@ impl Proxy {
     /// A proxy for the connections of a core.
     #[must_use]
     pub fn new(core: Core, settings: Settings) -> Self {
-        let gates = Gates::new(&core.catalogue, settings.limits);
+        let gates = Gates::new(&core.catalogue.current(), settings.limits);
         Self {
             inner: Arc::new(Inner {
                 core,
@@ -164,7 +164,7 @@ impl Inner {
         record.provider(&live.integration.provider);
         let wants_plain = send::wants_plain(call, &live);
         let body = match body {
-            Body::Streamed { body, length } if request::has_body(&live.template) => {
+            Body::Streamed { body, length } if send::needs_body(call, &live) => {
                 let limit = self.settings.whole_body_limit;
                 Body::Held(whole(body, length, limit).await?)
             }
@@ -234,7 +234,8 @@ impl Inner {
         body: (net::Body, Option<u64>),
         record: &mut Record,
     ) -> Result<Sent, Error> {
-        let target = send::target(call, live)?.with_body(&call.instructions.body_headers);
+        let described = Described::own(call, BodyForSigning::Streamed);
+        let target = send::target(call, live, &described)?;
         let pass = self.gates.enter(&live.template.slug).await?;
         let client = call.client;
         let answer = send::streamed(client, &self.settings, call, target, body, record).await;
@@ -252,17 +253,14 @@ impl Inner {
         body: Bytes,
         record: &mut Record,
     ) -> Result<Sent, Error> {
-        let mut target = send::target(call, live)?;
-        if !body.is_empty() {
-            target = target.with_body(&call.instructions.body_headers);
-        }
-        let body = match send::merged(call, live, &body)? {
-            Some(merged) => {
-                target = target.with_json();
-                merged
-            }
-            None => body,
+        let own = Described::own(call, BodyForSigning::Whole(&body));
+        let merged = send::merged(call, live, &body)?;
+        let described = match &merged {
+            Some(merged) => own.json(merged),
+            None => own,
         };
+        let target = send::target(call, live, &described)?;
+        let body = merged.unwrap_or(body);
         let pass = self.gates.enter(&live.template.slug).await?;
         let client = call.client;
         let answer = send::held(client, &self.settings, call, live, target, body, record).await;

@@ -1,8 +1,8 @@
 //! How many calls to one provider are under way at once.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use linkspan_providers::Catalogue;
@@ -24,8 +24,11 @@ pub struct Limits {
 /// A gate for each provider, so that the calls to one that has become slow do
 /// not take the memory and the sockets that the calls to others need.
 pub(crate) struct Gates {
-    /// Made once, of all providers there are: no call takes a lock here.
+    /// Made once, of the providers there are at the start: no call to one of
+    /// them takes a lock here.
     gates: HashMap<String, Gate>,
+    /// Of the providers that have come since.
+    added: RwLock<HashMap<String, Arc<Gate>>>,
     limits: Limits,
 }
 
@@ -49,19 +52,14 @@ impl Pass {
 
 impl Gates {
     pub(crate) fn new(catalogue: &Catalogue, limits: Limits) -> Self {
-        Self::of(
-            catalogue.iter().map(|template| template.slug.as_str()),
-            limits,
-        )
+        Self::of(catalogue.entries().map(|entry| entry.slug), limits)
     }
 
     fn of<'a>(providers: impl Iterator<Item = &'a str>, limits: Limits) -> Self {
-        let gate = || Gate {
-            calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
-            waiting: AtomicUsize::new(0),
-        };
+        let gate = |slug: &str| (slug.to_owned(), Gate::new(limits));
         Self {
-            gates: providers.map(|slug| (slug.to_owned(), gate())).collect(),
+            gates: providers.map(gate).collect(),
+            added: RwLock::default(),
             limits,
         }
     }
@@ -71,9 +69,24 @@ impl Gates {
     /// # Errors
     /// [`Error::Saturated`] when too many wait already, or it takes too long.
     pub(crate) async fn enter(&self, provider: &str) -> Result<Pass, Error> {
-        let Some(gate) = self.gates.get(provider) else {
-            return Ok(Pass { _permit: None });
-        };
+        match self.gates.get(provider) {
+            Some(gate) => self.pass(gate, provider).await,
+            None => self.pass(&self.added(provider), provider).await,
+        }
+    }
+
+    fn added(&self, provider: &str) -> Arc<Gate> {
+        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = added.get(provider) {
+            return Arc::clone(gate);
+        }
+        drop(added);
+        let mut added = self.added.write().unwrap_or_else(PoisonError::into_inner);
+        let gate = added.entry(provider.to_owned());
+        Arc::clone(gate.or_insert_with(|| Arc::new(Gate::new(self.limits))))
+    }
+
+    async fn pass(&self, gate: &Gate, provider: &str) -> Result<Pass, Error> {
         if let Ok(permit) = Arc::clone(&gate.calls).try_acquire_owned() {
             return Ok(Pass {
                 _permit: Some(permit),
@@ -90,6 +103,15 @@ impl Gates {
                 _permit: Some(permit),
             }),
             Ok(Err(_)) | Err(_) => Err(saturated()),
+        }
+    }
+}
+
+impl Gate {
+    fn new(limits: Limits) -> Self {
+        Self {
+            calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
+            waiting: AtomicUsize::new(0),
         }
     }
 }
@@ -136,6 +158,10 @@ mod tests {
         let refused = gates.enter("slow").await.unwrap_err();
         assert!(matches!(&refused, Error::Saturated { calls: 2, .. }));
         assert!(gates.enter("fast").await.is_ok(), "others have their own");
+        let new = (gates.enter("new").await, gates.enter("new").await);
+        assert!(new.0.is_ok() && new.1.is_ok());
+        let next = tokio::time::timeout(Duration::from_secs(1), gates.enter("new"));
+        assert!(next.await.is_err(), "those that came later, too");
 
         drop(first);
         let third = waits.await;

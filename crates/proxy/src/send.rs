@@ -1,9 +1,12 @@
 //! One try: the request is prepared with the connection's credentials, and sent.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RANGE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
-use linkspan_auth::{Client, request};
+use linkspan_auth::Client;
+use linkspan_auth::request::{self, BodyForSigning};
 use linkspan_net as net;
 use linkspan_providers::Config;
 use linkspan_shared::connections::Live;
@@ -24,10 +27,40 @@ pub(crate) struct Target {
     headers: HeaderMap,
 }
 
+/// A body as it is sent, and what describes it.
+pub(crate) struct Described<'a> {
+    pub(crate) body: BodyForSigning<'a>,
+    pub(crate) headers: Cow<'a, HeaderMap>,
+}
+
+impl<'a> Described<'a> {
+    /// The caller's own body.
+    pub(crate) fn own(call: &'a Call<'_>, body: BodyForSigning<'a>) -> Self {
+        let headers = match body {
+            BodyForSigning::Whole(b"") | BodyForSigning::Absent => Cow::Owned(HeaderMap::new()),
+            _ => Cow::Borrowed(&call.instructions.body_headers),
+        };
+        Self { body, headers }
+    }
+
+    /// One that the template has added to: it is JSON, unless the caller has
+    /// another word for it.
+    pub(crate) fn json(self, body: &'a [u8]) -> Self {
+        let mut headers = self.headers.into_owned();
+        let json = HeaderValue::from_static("application/json");
+        headers.entry(CONTENT_TYPE).or_insert(json);
+        Self {
+            body: BodyForSigning::Whole(body),
+            headers: Cow::Owned(headers),
+        }
+    }
+}
+
 /// Lets `make` see what the caller, the template and the connection say.
 fn prepared<T>(
     call: &Call<'_>,
     live: &Live,
+    described: &Described<'_>,
     make: impl FnOnce(&request::Prepare<'_>) -> Result<T, linkspan_auth::Error>,
 ) -> Result<T, linkspan_auth::Error> {
     let config = Config {
@@ -42,8 +75,25 @@ fn prepared<T>(
         credentials: &live.connection.credentials,
         base_url_override: call.instructions.options.base_url_override.as_ref(),
         path_and_query: call.path_and_query,
+        method: &call.method,
         headers: &call.instructions.headers,
+        body: described.body,
+        body_headers: &described.headers,
     })
+}
+
+/// Whether the body must be whole before the call can be made.
+pub(crate) fn needs_body(call: &Call<'_>, live: &Live) -> bool {
+    let config = Config {
+        template: &live.template,
+        connection: &live.connection.connection_config,
+        integration: &live.integration.config,
+    };
+    request::needs_body(
+        &config,
+        &live.connection.credentials,
+        &call.instructions.body_headers,
+    )
 }
 
 /// The caller's body with what the template adds to it; nothing if it stays as
@@ -53,13 +103,18 @@ pub(crate) fn merged(call: &Call<'_>, live: &Live, body: &[u8]) -> Result<Option
     if !has_body.contains(&call.method) || !request::has_body(&live.template) {
         return Ok(None);
     }
-    let merged = prepared(call, live, |prepare| request::body(prepare, body))?;
+    let own = Described::own(call, BodyForSigning::Whole(body));
+    let merged = prepared(call, live, &own, |prepare| request::body(prepare, body))?;
     Ok(merged.map(Bytes::from))
 }
 
 /// Makes the request of what the caller, the template and the connection say.
-pub(crate) fn target(call: &Call<'_>, live: &Live) -> Result<Target, Error> {
-    let prepared = prepared(call, live, request::prepare)?;
+pub(crate) fn target(
+    call: &Call<'_>,
+    live: &Live,
+    described: &Described<'_>,
+) -> Result<Target, Error> {
+    let prepared = prepared(call, live, described, request::prepare)?;
     let uri = Uri::try_from(prepared.url.as_str()).map_err(|_| net::Error::InvalidUrl {
         reason: "it cannot be written as a request target",
     })?;
@@ -93,27 +148,11 @@ fn client(live: &Live) -> Option<Client> {
     Some(Client {
         client_id: live.integration.client_id.clone()?,
         client_secret: live.integration.secrets.client_secret.clone(),
-        scopes: Vec::new(),
+        ..Client::default()
     })
 }
 
 impl Target {
-    /// What describes the caller's body goes along, unless the template or the
-    /// caller has another word for the API.
-    pub(crate) fn with_body(mut self, body_headers: &HeaderMap) -> Self {
-        for (name, value) in body_headers {
-            self.headers.entry(name).or_insert_with(|| value.clone());
-        }
-        self
-    }
-
-    /// A body that the template has made is JSON.
-    pub(crate) fn with_json(mut self) -> Self {
-        let json = HeaderValue::from_static("application/json");
-        self.headers.entry(CONTENT_TYPE).or_insert(json);
-        self
-    }
-
     fn request<B>(&self, call: &Call<'_>, headers: HeaderMap, body: B) -> Request<B> {
         let mut request = Request::new(body);
         *request.method_mut() = call.method.clone();

@@ -1,10 +1,8 @@
 //! The core, put together as a configuration says.
 
-use std::sync::Arc;
-
 use linkspan_net as net;
-use linkspan_providers::{Catalogue, CatalogueError, TemplateError};
 
+use crate::catalogue::{self, Templates};
 use crate::config::{Config, Errors};
 use crate::core::{Core, Settings};
 use crate::db::Database;
@@ -24,12 +22,9 @@ pub enum Error {
     /// The root keys are not those of this database, or it does not answer.
     #[error(transparent)]
     Vault(#[from] vault::Error),
-    /// A built-in template is wrong.
+    /// A provider template is wrong.
     #[error(transparent)]
-    Builtin(#[from] TemplateError),
-    /// A template of `providers.dir` is wrong.
-    #[error(transparent)]
-    Catalogue(#[from] CatalogueError),
+    Templates(#[from] catalogue::Error),
     /// The HTTP client's settings are wrong.
     #[error("{0}")]
     Client(String),
@@ -51,7 +46,7 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
     let core = Core::new(
         db,
         vault,
-        Arc::new(catalogue(config)?),
+        Templates::read(config.providers.dir.as_deref())?,
         client(config)?,
         logs,
         Settings {
@@ -63,14 +58,6 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
         },
     );
     Ok((core, task))
-}
-
-fn catalogue(config: &Config) -> Result<Catalogue, Error> {
-    let mut catalogue = Catalogue::builtin()?;
-    if let Some(dir) = &config.providers.dir {
-        catalogue.add_dir(dir)?;
-    }
-    Ok(catalogue)
 }
 
 fn client(config: &Config) -> Result<net::Client, Error> {

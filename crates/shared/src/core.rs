@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use linkspan_net as net;
-use linkspan_providers::{Catalogue, Template};
+use linkspan_providers::Template;
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::catalogue::Templates;
 use crate::connections::live::{Live, LiveKey};
 use crate::connections::refresh::Flights;
 use crate::db::Database;
@@ -43,7 +44,7 @@ pub struct Core {
     /// What seals and opens secrets.
     pub vault: Vault,
     /// The provider templates.
-    pub catalogue: Arc<Catalogue>,
+    pub catalogue: Templates,
     /// The only way out.
     pub http: net::Client,
     /// The operation log.
@@ -62,7 +63,7 @@ impl Core {
     pub fn new(
         db: Database,
         vault: Vault,
-        catalogue: Arc<Catalogue>,
+        catalogue: Templates,
         http: net::Client,
         logs: logs::Writer,
         settings: Settings,
@@ -112,6 +113,11 @@ impl Core {
         self.callers.invalidate_all();
     }
 
+    /// Forgets every connection that is held in memory with its template.
+    pub(crate) fn forget_live(&self) {
+        self.live.invalidate_all();
+    }
+
     /// The template of a provider.
     ///
     /// # Errors
@@ -119,7 +125,6 @@ impl Core {
     pub fn template(&self, provider: &str) -> Result<Arc<Template>, Error> {
         self.catalogue
             .get(provider)
-            .cloned()
             .ok_or_else(|| Error::UnknownProvider(provider.to_owned()))
     }
 }

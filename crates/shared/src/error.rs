@@ -44,9 +44,18 @@ pub enum Error {
     /// The environment already has an integration with this key.
     #[error("the environment already has an integration '{0}'")]
     DuplicateIntegration(String),
-    /// The integration lacks its OAuth client.
-    #[error("integration '{0}' has no client id and secret: add them with its credentials")]
+    /// The integration lacks its OAuth client, app or plugin.
+    #[error(
+        "integration '{0}' has no credentials with its provider, such as a client id and secret: add them to it"
+    )]
     MissingClient(String),
+    /// Another server is registering with the integration's provider, and has been
+    /// for too long.
+    #[error("integration '{0}' is still being registered with its provider; try again in a minute")]
+    RegistrationPending(String),
+    /// No provider knows this server by a document at this address.
+    #[error("there is no client metadata document here")]
+    NoDocument,
     /// The environment has no such connection.
     #[error("integration '{integration}' has no connection '{connection}'")]
     UnknownConnection {
@@ -154,6 +163,8 @@ impl Error {
             Self::UnknownIntegration(_) => ErrorCode::UnknownProviderConfig,
             Self::DuplicateIntegration(_) => ErrorCode::DuplicateProviderConfig,
             Self::MissingClient(_) => ErrorCode::MissingClientId,
+            Self::RegistrationPending(_) => ErrorCode::UpstreamTimeout,
+            Self::NoDocument => ErrorCode::NotFound,
             Self::UnknownConnection { .. } => ErrorCode::NotFound,
             Self::WrongMode(_) => ErrorCode::InvalidAuthMode,
             Self::IntegrationNotAllowed(_) => ErrorCode::IntegrationNotAllowed,

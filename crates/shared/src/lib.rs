@@ -5,6 +5,7 @@
 
 pub mod assemble;
 pub mod breakpoint;
+pub mod catalogue;
 pub mod config;
 pub mod connect_sessions;
 pub mod connections;

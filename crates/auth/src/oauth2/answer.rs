@@ -52,6 +52,7 @@ pub(super) fn read(
         issued_at,
         raw: Value::Null,
         own_client: None,
+        mcp: None,
     };
     let granted_scopes = either(holder, &root, |object| scopes(object, template));
     let metadata = metadata(template, &root);
@@ -71,7 +72,7 @@ pub(super) fn read(
 
 /// The answer as an object: JSON, or a form that has one of OAuth's keys. The
 /// content type is not asked, since it is often wrong.
-fn object(body: &[u8]) -> Option<Object> {
+pub(crate) fn object(body: &[u8]) -> Option<Object> {
     if let Ok(object) = serde_json::from_slice(body) {
         return Some(object);
     }
@@ -98,7 +99,7 @@ fn either<T>(holder: &Object, root: &Object, read: impl Fn(&Object) -> Option<T>
 }
 
 /// A text that is not empty.
-fn text(object: &Object, name: &str) -> Option<String> {
+pub(crate) fn text(object: &Object, name: &str) -> Option<String> {
     object
         .get(name)?
         .as_str()
@@ -106,7 +107,8 @@ fn text(object: &Object, name: &str) -> Option<String> {
         .map(str::to_owned)
 }
 
-fn at<'a>(root: &'a Object, path: &str) -> Option<&'a Value> {
+/// The value at a dotted path.
+pub(crate) fn at<'a>(root: &'a Object, path: &str) -> Option<&'a Value> {
     let mut parts = path.split('.');
     let first = root.get(parts.next()?)?;
     parts.try_fold(first, |value, part| value.get(part))
@@ -122,7 +124,8 @@ fn number(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite())
 }
 
-fn expires_at(
+/// When what an answer gives expires: `expires_at`, or `expires_in` from now.
+pub(crate) fn expires_at(
     template: &Template,
     object: &Object,
     issued_at: DateTime<Utc>,
@@ -195,7 +198,7 @@ fn scopes(object: &Object, template: &Template) -> Option<Vec<String>> {
 }
 
 /// Texts and booleans only (CONTRACT section 3, OAUTH2).
-fn metadata(template: &Template, root: &Object) -> Object {
+pub(crate) fn metadata(template: &Template, root: &Object) -> Object {
     let entry = |path: &String| {
         let value = at(root, path).filter(|value| value.is_string() || value.is_boolean())?;
         Some((path.clone(), value.clone()))
@@ -208,7 +211,7 @@ fn metadata(template: &Template, root: &Object) -> Object {
 }
 
 /// The error that the answer describes, in one of the many ways.
-fn refusal(root: &Object, status: u16, secrets: &[&str]) -> Error {
+pub(crate) fn refusal(root: &Object, status: u16, secrets: &[&str]) -> Error {
     let as_text = |path: &str| at(root, path)?.as_str().filter(|text| !text.is_empty());
     let first_of = |paths: &[&str]| paths.iter().copied().find_map(as_text);
     let error = first_of(&["error", "error.code", "error.type", "error_code"]);
@@ -236,7 +239,7 @@ fn refusal(root: &Object, status: u16, secrets: &[&str]) -> Error {
 
 /// A provider's words without what must not be shown: secrets, control
 /// characters, and more than anybody reads.
-fn presentable(words: &str, secrets: &[&str]) -> String {
+pub(crate) fn presentable(words: &str, secrets: &[&str]) -> String {
     let mut words = words.to_owned();
     for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
         words = words.replace(secret, "[hidden]");
@@ -245,7 +248,8 @@ fn presentable(words: &str, secrets: &[&str]) -> String {
     words.chars().map(printable).take(LONGEST_MESSAGE).collect()
 }
 
-fn content_type(response: &Response<Vec<u8>>) -> String {
+/// The content type that an answer says it has, cut to what anybody reads.
+pub(crate) fn content_type(response: &Response<Vec<u8>>) -> String {
     let value = response
         .headers()
         .get(CONTENT_TYPE)

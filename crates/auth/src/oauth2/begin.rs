@@ -112,7 +112,7 @@ pub(super) fn asked<'a>(template: &'a Template, client: &'a Client) -> &'a [Stri
 ///
 /// # Errors
 /// [`Error::Unsupported`] for a function that nothing computes.
-pub(super) fn resolved(
+pub(crate) fn resolved(
     template: &Template,
     params: &BTreeMap<String, Param>,
     scope: &RequestScope<'_>,
@@ -127,7 +127,7 @@ pub(super) fn resolved(
 }
 
 /// A parameter as a query or form spells it.
-pub(super) fn plain(value: Value) -> String {
+pub(crate) fn plain(value: Value) -> String {
     match value {
         Value::String(text) => text,
         other => other.to_string(),

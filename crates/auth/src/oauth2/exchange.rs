@@ -19,8 +19,8 @@ use crate::{Client, Credentials, Error, Finished, TokenEndpoint, quirks};
 pub struct CodeGrant<'a> {
     /// The authorisation code.
     pub code: &'a SecretString,
-    /// The same as in the authorize URL.
-    pub redirect_uri: &'a str,
+    /// The same as in the authorize URL, if there was one (RFC 6749 section 4.1.3).
+    pub redirect_uri: Option<&'a str>,
     /// As [`super::begin`] gave it.
     pub pkce_verifier: Option<&'a SecretString>,
 }
@@ -40,7 +40,7 @@ pub async fn finish<E: TokenEndpoint>(
     let code = code.ok_or_else(|| Error::NoCode(callback.refusal()))?;
     let grant = CodeGrant {
         code: &SecretString::from(code),
-        redirect_uri: callback.redirect_uri,
+        redirect_uri: Some(callback.redirect_uri),
         pkce_verifier: callback.kept.pkce_verifier.as_ref(),
     };
     exchange(client, config, &grant, endpoint).await
@@ -65,7 +65,9 @@ pub async fn exchange<E: TokenEndpoint>(
         .entry("grant_type")
         .or_insert_with(|| "authorization_code".into());
     params.insert("code".into(), code.into());
-    params.insert("redirect_uri".into(), grant.redirect_uri.into());
+    if let Some(redirect_uri) = grant.redirect_uri {
+        params.insert("redirect_uri".into(), redirect_uri.into());
+    }
     if let Some(verifier) = verifier {
         params.insert("code_verifier".into(), verifier.into());
     }

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{Error, OwnClient, secret};
+use crate::{Error, OwnClient, mcp, secret};
 
 /// The tokens of a connection. `Debug` hides them.
 #[derive(Clone, Serialize, Deserialize)]
@@ -30,6 +30,10 @@ pub struct Tokens {
     /// The client that they were given to, if it is not the integration's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub own_client: Option<OwnClient>,
+    /// The client that this server was for them, and where, if neither was the
+    /// integration's or the template's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<Box<mcp::Registration>>,
 }
 
 impl Tokens {

@@ -49,6 +49,12 @@ pub(crate) fn reserved_params() -> impl Iterator<Item = &'static str> {
         .flat_map(|quirk| quirk.authorize_params.iter().copied())
 }
 
+/// The names that a template may say.
+#[must_use]
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|quirk| quirk.name).collect()
+}
+
 /// The quirk that the template names, if it names one.
 ///
 /// # Errors

@@ -148,6 +148,7 @@ mod tests {
                 issued_at: DateTime::UNIX_EPOCH,
                 raw,
                 own_client: None,
+                mcp: None,
             };
             tokens(&mut both);
             both.expires_at
@@ -168,6 +169,7 @@ mod tests {
             issued_at: DateTime::UNIX_EPOCH,
             raw,
             own_client: None,
+            mcp: None,
         }
     }
 

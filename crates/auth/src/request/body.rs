@@ -24,7 +24,8 @@ pub fn has_body(template: &Template) -> bool {
 /// place for entries.
 ///
 /// # Errors
-/// [`Error::Unsupported`] when an entry needs a function that is not built yet.
+/// [`Error::Unsupported`] and [`Error::Unusable`] for an entry whose function
+/// cannot be computed.
 pub fn body(call: &Prepare<'_>, body: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let template = call.config.template;
     let Some(proxy) = template.proxy.as_ref().filter(|_| has_body(template)) else {

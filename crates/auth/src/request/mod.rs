@@ -4,19 +4,25 @@
 
 mod body;
 mod headers;
+mod outgoing;
 mod target;
 mod verification;
 
 use std::fmt;
 
-use http::HeaderMap;
+use chrono::{DateTime, Utc};
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, Method};
 use linkspan_providers::Config;
 use url::Url;
+use uuid::Uuid;
 
 use crate::scope::RequestScope;
 use crate::{Client, Credentials, Error};
 
 pub use body::{body, has_body};
+pub(crate) use outgoing::is_form;
+pub use outgoing::{BodyForSigning, ToSign, needs_body};
 pub use verification::verification;
 
 /// What a call is made of.
@@ -32,8 +38,15 @@ pub struct Prepare<'a> {
     pub base_url_override: Option<&'a Url>,
     /// What follows the base URL; the base URL itself in front is removed.
     pub path_and_query: &'a str,
+    /// The method of the call.
+    pub method: &'a Method,
     /// Headers that the caller wants, without our own prefix.
     pub headers: &'a HeaderMap,
+    /// What is sent, with what the template adds to it ([`body`]).
+    pub body: BodyForSigning<'a>,
+    /// What describes the body, such as its content type: for want of a word of
+    /// the template or the caller.
+    pub body_headers: &'a HeaderMap,
 }
 
 /// A call that can be sent. `Debug` shows neither query nor header values.
@@ -50,13 +63,40 @@ pub struct Prepared {
 ///
 /// # Errors
 /// [`Error::Template`] without a base URL, [`Error::Url`] when the base URL
-/// lacks a value, [`Error::Path`], [`Error::Header`].
+/// lacks a value, [`Error::Path`], [`Error::Header`]; [`Error::Unusable`] and
+/// [`Error::Sign`] for what cannot be signed.
 pub fn prepare(call: &Prepare<'_>) -> Result<Prepared, Error> {
     let scope = RequestScope::new(call.config, call.client, Some(call.credentials));
-    Ok(Prepared {
-        url: target::url(call, &scope)?,
-        headers: headers::headers(call, &scope)?,
-    })
+    prepare_in(call, scope)
+}
+
+/// [`prepare`] at a given time, with what is random given, so that it comes out
+/// the same.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_at(call: &Prepare<'_>, now: DateTime<Utc>, random: Uuid) -> Result<Prepared, Error> {
+    let scope = RequestScope::new(call.config, call.client, Some(call.credentials));
+    prepare_in(call, scope.at(now, random))
+}
+
+fn prepare_in(call: &Prepare<'_>, scope: RequestScope<'_>) -> Result<Prepared, Error> {
+    outgoing::check(call.config, call.body)?;
+    let url = target::url(call, &scope)?;
+    let mut headers = headers::headers(call, &url, &scope)?;
+    // A caller who brings an `Authorization` wants that one.
+    if !call.headers.contains_key(AUTHORIZATION) {
+        call.credentials.sign(ToSign {
+            config: call.config,
+            client: call.client,
+            method: call.method,
+            url: &url,
+            body: call.body,
+            headers: &mut headers,
+            scope: &scope,
+        })?;
+    }
+    Ok(Prepared { url, headers })
 }
 
 impl fmt::Debug for Prepared {

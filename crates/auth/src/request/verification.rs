@@ -10,7 +10,7 @@ use linkspan_providers::{Config, Param, Verification};
 use url::form_urlencoded::byte_serialize;
 
 use super::headers::sensitive;
-use super::{Prepare, prepare};
+use super::{BodyForSigning, Prepare, prepare};
 use crate::scope::{RequestScope, unless_unset};
 use crate::{Client, Credentials, Error};
 
@@ -58,23 +58,28 @@ impl Call<'_> {
             Some(base) => Some(base.to_url(self.scope)?),
             None => None,
         };
+        let method = self.verification.method.clone().unwrap_or(Method::GET);
+        let body = self.body()?;
+        let mut body_headers = HeaderMap::new();
+        if body.is_some() {
+            body_headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         let prepared = prepare(&Prepare {
             config: self.config,
             client: self.client,
             credentials: self.credentials,
             base_url_override: base.as_ref(),
             path_and_query: &endpoint.evaluate(&Encoded(self.scope))?,
+            method: &method,
             headers: &self.headers()?,
+            body: body
+                .as_deref()
+                .map_or(BodyForSigning::Absent, BodyForSigning::Whole),
+            body_headers: &body_headers,
         })?;
-        let mut request = Request::new(Vec::new());
+        let mut request = Request::new(body.unwrap_or_default());
         *request.headers_mut() = prepared.headers;
-        if let Some(body) = self.body()? {
-            let json = HeaderValue::from_static("application/json");
-            request.headers_mut().entry(CONTENT_TYPE).or_insert(json);
-            *request.body_mut() = body;
-        }
-        let method = self.verification.method.clone();
-        *request.method_mut() = method.unwrap_or(Method::GET);
+        *request.method_mut() = method;
         *request.uri_mut() =
             Uri::try_from(prepared.url.as_str()).map_err(|error| Error::Path(error.to_string()))?;
         Ok(request)
@@ -172,6 +177,6 @@ mod tests {
         assert!(matches!(error, Error::Url(_)), "{error}");
         let signed = "{ base_url: 'https://x.com', headers: { a: '${fingerprint(${apiKey})}' }, verification: { endpoints: [/me] } }";
         let error = requests(signed, &json!({})).unwrap_err();
-        assert!(matches!(error, Error::Unsupported { .. }), "{error}");
+        assert!(matches!(error, Error::Unusable(_)), "{error}");
     }
 }

@@ -14,9 +14,11 @@ use url::{Url, form_urlencoded};
 use super::{Error, escape, hex};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// Headers with these names are signed.
+const PREFIX: &str = "x-amz-";
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
-const CONTENT_HASH: HeaderName = HeaderName::from_static("x-amz-content-sha256");
+pub(crate) const CONTENT_HASH: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 
 /// Who signs, for what, and when.
 #[derive(Clone, Copy)]
@@ -109,7 +111,7 @@ impl Signer<'_> {
         let host = host(url);
         let mut signed = vec![("host", host.as_str())];
         for (name, value) in headers {
-            if *name == CONTENT_TYPE || name.as_str().starts_with("x-amz-") {
+            if *name == CONTENT_TYPE || name.as_str().starts_with(PREFIX) {
                 let value = value
                     .to_str()
                     .map_err(|_| Error::Header("a header that is to be signed"))?;
@@ -137,13 +139,13 @@ impl Signer<'_> {
         headers: &HeaderMap,
         payload: Payload<'_>,
     ) -> Result<Signed, Error> {
-        let mut own = HeaderMap::new();
-        own.extend(
-            headers
-                .get(CONTENT_TYPE)
-                .cloned()
-                .map(|value| (CONTENT_TYPE, value)),
-        );
+        let is_signed =
+            |name: &HeaderName| *name == CONTENT_TYPE || name.as_str().starts_with(PREFIX);
+        let mut own: HeaderMap = headers
+            .iter()
+            .filter(|(name, _)| is_signed(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         self.sign(method, url, &mut own, payload)?;
         let authorization = own
             .remove(AUTHORIZATION)

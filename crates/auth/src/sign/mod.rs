@@ -57,11 +57,11 @@ pub enum Error {
 }
 
 /// Appends `text` with everything escaped but the unreserved characters.
-fn escape(text: &str, out: &mut String) {
+pub(crate) fn escape(text: &str, out: &mut String) {
     out.extend(utf8_percent_encode(text, STRICT));
 }
 
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     utf8_percent_encode(text, STRICT).to_string()
 }
 

@@ -7,13 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use http::{HeaderMap, Request as HttpRequest, Response};
+use http::{HeaderMap, Method, Request as HttpRequest, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client as HttpClient;
 use hyper_util::rt::TokioExecutor;
 use linkspan_auth::oauth2::CodeGrant;
 use linkspan_auth::redirect::{Begun, Request};
-use linkspan_auth::request::{Prepare, prepare};
+use linkspan_auth::request::{BodyForSigning, Prepare, prepare};
 use linkspan_auth::{Client, Credentials, Error, Finished, TokenEndpoint, TransportError, oauth2};
 use linkspan_providers::{Catalogue, Config, Template};
 use linkspan_simulator::browser::{self, Decision};
@@ -58,7 +58,7 @@ impl Setup {
         let client = Client {
             client_id: known.client_id.clone(),
             client_secret: Some(known.client_secret.clone().into()),
-            scopes: vec![],
+            ..Client::default()
         };
         let template = Template::clone(Catalogue::builtin().unwrap().get("demo").unwrap());
         let base = ("baseUrl".to_owned(), simulator.base_url().to_string());
@@ -85,6 +85,7 @@ impl Setup {
             redirect_uri: REDIRECT_URI,
             state: "0123456789abcdef0123456789abcdef",
             authorization_params: &BTreeMap::new(),
+            identity: linkspan_auth::redirect::Identity::default(),
         };
         let begun = oauth2::begin(&self.client, &self.config(), &request).unwrap();
         let user = Settings::default().user;
@@ -108,7 +109,7 @@ impl Setup {
     ) -> Result<Finished, Error> {
         let grant = CodeGrant {
             code,
-            redirect_uri: REDIRECT_URI,
+            redirect_uri: Some(REDIRECT_URI),
             pkce_verifier: verifier,
         };
         oauth2::exchange(&self.client, &self.config(), &grant, &Http).await
@@ -122,7 +123,10 @@ impl Setup {
             credentials,
             base_url_override: None,
             path_and_query: "/api/items",
+            method: &Method::GET,
             headers: &HeaderMap::new(),
+            body: BodyForSigning::Absent,
+            body_headers: &HeaderMap::new(),
         });
         let prepared = prepared.unwrap();
         let mut request = HttpRequest::get(prepared.url.as_str())
@@ -206,12 +210,12 @@ fn token_requests_can_be_spawned() {
     let client = Client {
         client_id: "id".into(),
         client_secret: None,
-        scopes: vec![],
+        ..Client::default()
     };
     let secret = SecretString::from("code");
     let grant = CodeGrant {
         code: &secret,
-        redirect_uri: REDIRECT_URI,
+        redirect_uri: Some(REDIRECT_URI),
         pkce_verifier: None,
     };
     is_send(oauth2::exchange(&client, &config, &grant, &Http));

@@ -11,6 +11,7 @@ mod dev;
 mod keys;
 mod migrate;
 mod openapi;
+mod providers;
 mod server;
 
 /// What to do.
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     /// The configuration.
     #[command(subcommand)]
     Config(config::Command),
+    /// Provider templates.
+    #[command(subcommand)]
+    Providers(providers::Command),
     /// Print the OpenAPI document of the HTTP API.
     Openapi,
 }
@@ -45,6 +49,7 @@ impl Command {
             Self::Admin(command) => admin::run(file, command).await,
             Self::Keys(command) => keys::run(file, command).await,
             Self::Config(command) => config::run(file, command),
+            Self::Providers(command) => providers::run(file, command),
             Self::Openapi => openapi::run(),
         }
     }

@@ -14,6 +14,7 @@ mod hmac;
 mod installation;
 mod keys;
 mod program;
+mod providers;
 mod refresh;
 mod server;
 mod setup;

@@ -36,9 +36,25 @@ struct Settings {
     #[serde(skip_serializing_if = "Option::is_none")]
     forward_webhooks: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    credentials: Option<OAuthClient>,
+    credentials: Option<Credentials>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     integration_config: BTreeMap<String, String>,
+}
+
+/// Your own credentials with the provider, by its auth mode.
+#[derive(Clone, Serialize)]
+#[serde(untagged)]
+enum Credentials {
+    Client(OAuthClient),
+    App(App),
+    AppWithClient {
+        #[serde(flatten)]
+        app: App,
+        client_id: String,
+        #[serde(serialize_with = "exposed")]
+        client_secret: SecretString,
+    },
+    Plugin(Plugin),
 }
 
 #[derive(Clone, Serialize)]
@@ -54,26 +70,76 @@ struct OAuthClient {
     webhook_secret: Option<SecretString>,
 }
 
+#[derive(Clone, Serialize)]
+struct App {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    app_id: String,
+    app_link: String,
+    #[serde(serialize_with = "exposed")]
+    private_key: SecretString,
+}
+
+#[derive(Clone, Serialize)]
+struct Plugin {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    app_link: String,
+    #[serde(serialize_with = "exposed")]
+    username: SecretString,
+    #[serde(serialize_with = "exposed")]
+    password: SecretString,
+}
+
 impl Settings {
-    fn oauth2(&mut self, client_id: String, client_secret: SecretString) {
-        self.credentials = Some(OAuthClient {
-            kind: "OAUTH2",
+    fn client(&mut self, kind: &'static str, client_id: String, client_secret: SecretString) {
+        self.credentials = Some(Credentials::Client(OAuthClient {
+            kind,
             client_id,
             client_secret,
             scopes: None,
             webhook_secret: None,
+        }));
+    }
+
+    fn app(&mut self, app_id: String, app_link: String, private_key: SecretString) {
+        let app = App {
+            kind: "APP",
+            app_id,
+            app_link,
+            private_key,
+        };
+        self.credentials = Some(match self.credentials.take() {
+            Some(Credentials::Client(client)) => Credentials::AppWithClient {
+                app: App {
+                    kind: "CUSTOM",
+                    ..app
+                },
+                client_id: client.client_id,
+                client_secret: client.client_secret,
+            },
+            _ => Credentials::App(app),
         });
     }
 
+    fn plugin(&mut self, app_link: String, username: SecretString, password: SecretString) {
+        self.credentials = Some(Credentials::Plugin(Plugin {
+            kind: "INSTALL_PLUGIN",
+            app_link,
+            username,
+            password,
+        }));
+    }
+
     fn scopes<I: IntoIterator<Item: Into<String>>>(&mut self, scopes: I) {
-        if let Some(client) = &mut self.credentials {
+        if let Some(Credentials::Client(client)) = &mut self.credentials {
             let scopes: Vec<String> = scopes.into_iter().map(Into::into).collect();
             client.scopes = Some(scopes.join(","));
         }
     }
 
     fn webhook_secret(&mut self, secret: SecretString) {
-        if let Some(client) = &mut self.credentials {
+        if let Some(Credentials::Client(client)) = &mut self.credentials {
             client.webhook_secret = Some(secret);
         }
     }
@@ -102,7 +168,60 @@ macro_rules! settings {
         ) -> Self {
             self.body
                 .settings
-                .oauth2(client_id.into(), client_secret.into());
+                .client("OAUTH2", client_id.into(), client_secret.into());
+            self
+        }
+
+        /// Your OAuth 1.0a client with the provider.
+        pub fn oauth1(
+            mut self,
+            client_id: impl Into<String>,
+            client_secret: impl Into<SecretString>,
+        ) -> Self {
+            self.body
+                .settings
+                .client("OAUTH1", client_id.into(), client_secret.into());
+            self
+        }
+
+        /// Your client with a provider whose tokens people enter (`TBA`).
+        pub fn tba(
+            mut self,
+            client_id: impl Into<String>,
+            client_secret: impl Into<SecretString>,
+        ) -> Self {
+            self.body
+                .settings
+                .client("TBA", client_id.into(), client_secret.into());
+            self
+        }
+
+        /// Your app, which people install from its page `app_link`, and its RSA
+        /// key in PEM (`APP`). After [`oauth2`](Self::oauth2) it is an app with
+        /// that client (`CUSTOM`).
+        pub fn app(
+            mut self,
+            app_id: impl Into<String>,
+            app_link: impl Into<String>,
+            private_key: impl Into<SecretString>,
+        ) -> Self {
+            self.body
+                .settings
+                .app(app_id.into(), app_link.into(), private_key.into());
+            self
+        }
+
+        /// Your plugin, which people install from its page `app_link`, and what
+        /// its calls carry (`INSTALL_PLUGIN`).
+        pub fn plugin(
+            mut self,
+            app_link: impl Into<String>,
+            username: impl Into<SecretString>,
+            password: impl Into<SecretString>,
+        ) -> Self {
+            self.body
+                .settings
+                .plugin(app_link.into(), username.into(), password.into());
             self
         }
 

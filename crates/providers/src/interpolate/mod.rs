@@ -46,12 +46,23 @@ pub trait Scope {
         None
     }
 
-    /// The value of a function that takes cryptography, or nothing if this
-    /// scope cannot compute it of these arguments.
-    fn call(&self, function: Function, arguments: &[String]) -> Option<String> {
+    /// The value of a function that takes cryptography.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    fn call(&self, function: Function, arguments: &[String]) -> Result<String, CallError> {
         let _ = (function, arguments);
-        None
+        Err(CallError::Unsupported)
     }
+}
+
+/// A function has no value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CallError {
+    /// It cannot be computed in this scope.
+    Unsupported,
+    /// Not of these arguments; says why, without showing them.
+    Failed(String),
 }
 
 /// A text has no value.
@@ -71,6 +82,15 @@ pub enum Unresolved {
         /// Which one.
         function: Function,
     },
+    /// A function cannot be computed of the values that it got. Like
+    /// [`Self::Unsupported`], never to be taken for an unset value.
+    #[error("function `{}` failed: {reason}", function.as_str())]
+    Failed {
+        /// Which one.
+        function: Function,
+        /// Why, without the values.
+        reason: String,
+    },
 }
 
 /// A text with placeholders, parsed.
@@ -78,6 +98,17 @@ pub enum Unresolved {
 pub struct Text {
     source: Box<str>,
     alternatives: Box<[Box<[Node]>]>,
+    uses: Uses,
+}
+
+/// What a text needs to know of the request that it is evaluated for, in any of
+/// its alternatives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Uses {
+    /// The body: it must be there, whole.
+    pub body: bool,
+    /// All other headers: it signs them.
+    pub headers: bool,
 }
 
 impl Text {
@@ -86,9 +117,15 @@ impl Text {
     /// # Errors
     /// [`ParseError`] says what is wrong and at which character.
     pub fn parse(source: &str) -> Result<Self, ParseError> {
+        let alternatives = parse::alternatives(source)?;
+        let mut uses = Uses::default();
+        for nodes in &alternatives {
+            node::uses(nodes, &mut uses);
+        }
         Ok(Self {
             source: source.into(),
-            alternatives: parse::alternatives(source)?,
+            alternatives,
+            uses,
         })
     }
 
@@ -98,12 +135,29 @@ impl Text {
         &self.source
     }
 
+    /// What its placeholders name, in all its alternatives.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        let mut found = Vec::new();
+        for nodes in &self.alternatives {
+            node::paths(nodes, &mut found);
+        }
+        found
+    }
+
+    /// What it needs to know of the request.
+    #[must_use]
+    pub fn uses(&self) -> Uses {
+        self.uses
+    }
+
     /// Replaces every placeholder by its value. An empty value counts as set,
     /// except where a later alternative can stand in for it.
     ///
     /// # Errors
     /// [`Unresolved`] names the first path without a value in the first
-    /// alternative, when no alternative resolves.
+    /// alternative, when no alternative resolves; or the function that cannot be
+    /// computed, for which no later alternative stands in.
     pub fn evaluate<S: Scope + ?Sized>(&self, scope: &S) -> Result<String, Unresolved> {
         first_resolved(&self.alternatives, |nodes, is_last| {
             let mut out = String::with_capacity(self.source.len() + 32);
@@ -114,26 +168,24 @@ impl Text {
 }
 
 /// The first alternative that resolves, or the first one's error.
-fn first_resolved<A, T, E>(
+fn first_resolved<A, T>(
     alternatives: &[A],
-    mut evaluate: impl FnMut(&A, bool) -> Result<T, E>,
-) -> Result<T, E> {
-    // The parser never makes an empty list.
-    let (first, rest) = match alternatives {
-        [only] => return evaluate(only, true),
-        [first, rest @ ..] => (first, rest),
-        [] => unreachable!("a parsed text has at least one alternative"),
-    };
-    let error = match evaluate(first, false) {
-        Ok(value) => return Ok(value),
-        Err(error) => error,
-    };
-    for (index, alternative) in rest.iter().enumerate() {
-        if let Ok(value) = evaluate(alternative, index + 1 == rest.len()) {
-            return Ok(value);
+    mut evaluate: impl FnMut(&A, bool) -> Result<T, Unresolved>,
+) -> Result<T, Unresolved> {
+    let mut first = None;
+    for (index, alternative) in alternatives.iter().enumerate() {
+        match evaluate(alternative, index + 1 == alternatives.len()) {
+            Ok(value) => return Ok(value),
+            Err(error @ Unresolved::Unset { .. }) => {
+                first.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
         }
     }
-    Err(error)
+    // The parser never makes an empty list.
+    Err(first.unwrap_or_else(|| Unresolved::Unset {
+        path: String::new(),
+    }))
 }
 
 impl str::FromStr for Text {
@@ -141,6 +193,12 @@ impl str::FromStr for Text {
 
     fn from_str(source: &str) -> Result<Self, ParseError> {
         Self::parse(source)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.source)
     }
 }
 

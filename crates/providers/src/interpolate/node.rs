@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use super::time::Time;
-use super::{Function, Scope, Unresolved};
+use super::{CallError, Function, Scope, Unresolved, Uses};
 
 /// Names that stand alone, without a root.
 const NAMES: &[&str] = &[
@@ -150,6 +150,45 @@ pub(super) fn write<S: Scope + ?Sized>(
     Ok(())
 }
 
+/// What the placeholders of `nodes` name, those in functions' arguments too.
+pub(super) fn paths<'a>(nodes: &'a [Node], found: &mut Vec<&'a Path>) {
+    for node in nodes {
+        match node {
+            Node::Literal(_) | Node::Time(_) => {}
+            Node::Path(path) => found.push(path),
+            Node::Call(_, arguments) => {
+                for nodes in arguments {
+                    paths(nodes, found);
+                }
+            }
+        }
+    }
+}
+
+/// Adds what `nodes` need to know of the request.
+pub(super) fn uses(nodes: &[Node], found: &mut Uses) {
+    for node in nodes {
+        match node {
+            Node::Literal(_) | Node::Time(_) => {}
+            Node::Path(path) => {
+                let is_bare = path.root == Root::Bare;
+                found.body |= is_bare && ["bodyCanonicalParams", "params"].contains(&path.key());
+            }
+            Node::Call(function, arguments) => {
+                if *function == Function::AwsSigV4 {
+                    *found = Uses {
+                        body: true,
+                        headers: true,
+                    };
+                }
+                for nodes in arguments {
+                    uses(nodes, found);
+                }
+            }
+        }
+    }
+}
+
 /// The value of one node.
 pub(super) fn value<'a, S: Scope + ?Sized>(
     node: &'a Node,
@@ -186,9 +225,12 @@ fn call<'a, S: Scope + ?Sized>(
         .iter()
         .map(|nodes| argument(nodes))
         .collect::<Result<Vec<_>, _>>()?;
-    function
-        .apply(&arguments)
-        .or_else(|| scope.call(function, &arguments))
-        .map(Cow::Owned)
-        .ok_or(Unresolved::Unsupported { function })
+    if let Some(value) = function.apply(&arguments) {
+        return Ok(Cow::Owned(value));
+    }
+    match scope.call(function, &arguments) {
+        Ok(value) => Ok(Cow::Owned(value)),
+        Err(CallError::Unsupported) => Err(Unresolved::Unsupported { function }),
+        Err(CallError::Failed(reason)) => Err(Unresolved::Failed { function, reason }),
+    }
 }

@@ -9,6 +9,9 @@ const FALLBACK: &str = " || ";
 /// Deeper nesting than this is a mistake, and would recurse without bound.
 const MAX_DEPTH: usize = 8;
 
+/// A longer text is a mistake. Known ones have 600 bytes at most.
+const MAX_LENGTH: usize = 8 * 1024;
+
 /// What is wrong with a text, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at character {}: {problem}", .position + 1)]
@@ -43,6 +46,9 @@ pub enum Problem {
     /// Functions within functions within …
     #[error("functions are nested more than {MAX_DEPTH} deep")]
     TooDeep,
+    /// A text with placeholders that no template needs.
+    #[error("it is longer than {MAX_LENGTH} bytes")]
+    TooLong,
     /// A placeholder inside a URL's scheme.
     #[error("a placeholder cannot be part of a URL's scheme")]
     InScheme,
@@ -52,6 +58,9 @@ pub(super) fn alternatives(source: &str) -> Result<Box<[Box<[Node]>]>, ParseErro
     if !source.contains("${") {
         let literal = Node::Literal(source.into());
         return Ok(Box::new([Box::new([literal])]));
+    }
+    if source.len() > MAX_LENGTH {
+        return Err(error(MAX_LENGTH, Problem::TooLong));
     }
     let mut parser = Parser {
         source,
@@ -63,10 +72,7 @@ pub(super) fn alternatives(source: &str) -> Result<Box<[Box<[Node]>]>, ParseErro
         let start = parser.position;
         let nodes = parser.sequence(FALLBACK)?;
         if nodes.is_empty() {
-            return Err(ParseError {
-                position: start,
-                problem: Problem::EmptyAlternative,
-            });
+            return Err(error(start, Problem::EmptyAlternative));
         }
         alternatives.push(nodes.into_boxed_slice());
         if !parser.take(FALLBACK) {

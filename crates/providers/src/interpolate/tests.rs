@@ -31,6 +31,7 @@ fn text(source: &str, scope: &Values) -> Result<String, String> {
         .map_err(|unresolved| match unresolved {
             Unresolved::Unset { path } => path,
             Unresolved::Unsupported { function } => format!("{}()", function.as_str()),
+            Unresolved::Failed { function, reason } => format!("{}: {reason}", function.as_str()),
         })
 }
 
@@ -79,8 +80,11 @@ impl Scope for Calls {
         Some(DateTime::UNIX_EPOCH)
     }
 
-    fn call(&self, function: Function, arguments: &[String]) -> Option<String> {
-        Some(format!("{}<{}>", function.as_str(), arguments.join("|")))
+    fn call(&self, function: Function, arguments: &[String]) -> Result<String, CallError> {
+        if arguments.iter().any(|argument| argument == "bad") {
+            return Err(CallError::Failed("a reason".to_owned()));
+        }
+        Ok(format!("{}<{}>", function.as_str(), arguments.join("|")))
     }
 }
 

@@ -25,6 +25,7 @@ use crate::{AuthMode, Fields, check_slug};
 /// Serialises to the template's own keys and its slug as `name`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Template {
     /// The file's name; unique in a catalogue.
     #[serde(rename = "name", skip_deserializing)]
@@ -47,8 +48,7 @@ pub struct Template {
     pub alias: Option<String>,
     /// How it authenticates.
     pub auth_mode: AuthMode,
-    /// What this provider needs that no key describes: a name of the list in
-    /// the crate `auth`.
+    /// What this provider needs that no key describes, by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quirk: Option<String>,
 
@@ -155,6 +155,10 @@ pub struct Template {
     pub token_headers: Headers,
     /// HTTP method of a login; POST unless set.
     #[serde(default, with = "method", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::HttpMethod>")
+    )]
     pub token_request_method: Option<http::Method>,
     /// Where the login's answer holds what.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -237,6 +241,7 @@ pub struct Template {
 /// Where the client's id and secret go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AuthorizationMethod {
     /// In the body, as `client_id` and `client_secret`.
     Body,
@@ -248,6 +253,7 @@ pub enum AuthorizationMethod {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names say it")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum BodyFormat {
     Form,
     Json,
@@ -258,6 +264,7 @@ pub enum BodyFormat {
 /// How the client authenticates in a token request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TokenRequestAuthMethod {
     /// `Authorization: Basic` (RFC 6749 section 2.3.1).
     Basic,
@@ -270,6 +277,7 @@ pub enum TokenRequestAuthMethod {
 /// Who starts an installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Installation {
     /// The provider's own pages; a webhook tells us.
     Outbound,
@@ -279,6 +287,7 @@ pub enum Installation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the names say it")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ExpiresInUnit {
     Milliseconds,
     Seconds,
@@ -287,6 +296,7 @@ pub enum ExpiresInUnit {
 /// How OAuth 1.0a requests are signed (RFC 5849 section 3.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "the RFC's names")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SignatureMethod {
     #[serde(rename = "HMAC-SHA1")]
     HmacSha1,
@@ -301,6 +311,7 @@ pub enum SignatureMethod {
 /// How this server becomes a client of a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ClientRegistration {
     /// By registering itself (RFC 7591).
     Dynamic,
@@ -334,8 +345,8 @@ impl fmt::Display for TemplateError {
 impl std::error::Error for TemplateError {}
 
 impl Template {
-    /// Reads a template from YAML. One that is an alias takes its parent:
-    /// [`Catalogue`](crate::Catalogue) reads those.
+    /// Reads a template from YAML, as far as a mistake: a
+    /// [`Catalogue`](crate::Catalogue) finds all of them, and reads aliases.
     ///
     /// # Errors
     /// [`TemplateError`]: the slug or the YAML is malformed, a key is unknown or
@@ -343,33 +354,6 @@ impl Template {
     pub fn parse(slug: &str, yaml: &str) -> Result<Self, TemplateError> {
         let template = serde_yaml::from_str(yaml).map_err(|cause| yaml_error(slug, &cause))?;
         finish(slug, template)
-    }
-
-    /// The provider that this YAML is an alias of, if it is one.
-    ///
-    /// # Errors
-    /// [`TemplateError`]: the YAML is malformed.
-    pub(crate) fn parent(slug: &str, yaml: &str) -> Result<Option<String>, TemplateError> {
-        #[derive(Deserialize)]
-        struct Head {
-            alias: Option<String>,
-        }
-        let head: Head = serde_yaml::from_str(yaml).map_err(|cause| yaml_error(slug, &cause))?;
-        Ok(head.alias)
-    }
-
-    /// Reads an alias: its own keys over its parent's, one level deep.
-    ///
-    /// # Errors
-    /// As for [`Template::parse`], without a position.
-    pub(crate) fn parse_alias(
-        slug: &str,
-        yaml: &str,
-        parent: &Self,
-    ) -> Result<Self, TemplateError> {
-        let own: Map<String, Value> =
-            serde_yaml::from_str(yaml).map_err(|cause| yaml_error(slug, &cause))?;
-        Self::overlay(slug, own, parent)
     }
 
     /// Lays `own` over the keys of `parent`, one level deep (CONTRACT section 4).
@@ -400,6 +384,14 @@ impl Template {
         finish(slug, template.map_err(|cause| json_error(slug, &cause))?)
     }
 
+    /// Reads a template as it is shown: its keys after its `name`.
+    pub(crate) fn from_json(slug: &str, json: &str) -> Result<Self, TemplateError> {
+        let start = format!("{{\"name\":\"{slug}\",");
+        let keys = json.strip_prefix(&start).map(|keys| format!("{{{keys}"));
+        let template = serde_json::from_str(keys.as_deref().unwrap_or(json));
+        finish(slug, template.map_err(|cause| json_error(slug, &cause))?)
+    }
+
     /// What joins scopes in the authorize URL.
     #[must_use]
     pub fn scope_separator(&self) -> &str {
@@ -414,11 +406,7 @@ impl Template {
         if self.known_fault.is_some() {
             return Ok(());
         }
-        for (group, fields) in [
-            ("credentials", &self.credentials),
-            ("connection_config", &self.connection_config),
-            ("integration_config", &self.integration_config),
-        ] {
+        for (group, fields) in self.groups() {
             for (name, field) in &fields.0 {
                 let Some(pattern) = &field.pattern else {
                     continue;
@@ -435,20 +423,40 @@ impl Template {
         Ok(())
     }
 
-    fn missing_key(&self) -> Option<&'static str> {
-        self.auth_mode
-            .required_keys()
-            .iter()
-            .copied()
-            .find(|key| match *key {
-                // One whose installations begin elsewhere has no way there.
-                "authorization_url" => {
-                    self.authorization_url.is_none() && self.installation.is_none()
-                }
-                "token_url" => self.token_url.is_none(),
-                "credentials.apiKey" => !self.credentials.0.contains_key("apiKey"),
-                _ => true,
-            })
+    /// The groups of fields, each with its key.
+    pub(crate) fn groups(&self) -> [(&'static str, &Fields); 4] {
+        [
+            ("credentials", &self.credentials),
+            ("assertion_option", &self.assertion_option),
+            ("connection_config", &self.connection_config),
+            ("integration_config", &self.integration_config),
+        ]
+    }
+
+    /// Keys that the auth mode requires and that are not there.
+    pub(crate) fn missing_keys(&self) -> impl Iterator<Item = &'static str> {
+        let required = self.auth_mode.required_keys().iter().copied();
+        required.filter(|key| !self.has(key))
+    }
+
+    fn has(&self, key: &str) -> bool {
+        match key {
+            // One whose installations begin elsewhere has no way there.
+            "authorization_url" => self.authorization_url.is_some() || self.installation.is_some(),
+            "auth_type" => self.auth_type.is_some(),
+            "client_registration" => self.client_registration.is_some(),
+            "connection_config.mcp_server_url" => {
+                self.connection_config.0.contains_key("mcp_server_url")
+            }
+            "credentials.apiKey" => self.credentials.0.contains_key("apiKey"),
+            "request_url" => self.request_url.is_some(),
+            "signature" => self.signature.is_some(),
+            "signature_method" => self.signature_method.is_some(),
+            "token" => self.token.is_some(),
+            "token_response" => self.token_response.is_some(),
+            "token_url" => self.token_url.is_some(),
+            _ => false,
+        }
     }
 }
 
@@ -461,7 +469,8 @@ fn finish(slug: &str, mut template: Template) -> Result<Template, TemplateError>
     };
     check_slug(slug).map_err(|invalid| error(invalid.to_string()))?;
     slug.clone_into(&mut template.slug);
-    match template.missing_key() {
+    let missing = template.missing_keys().next();
+    match missing {
         Some(key) if template.known_fault.is_none() => Err(error(format!(
             "{key}: required by auth_mode {}",
             template.auth_mode

@@ -14,6 +14,7 @@ use crate::interpolate::{Text, UrlText};
 /// How the API is called.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Proxy {
     /// What the caller's path is appended to.
     pub base_url: UrlText,
@@ -54,6 +55,7 @@ pub struct Headers(Vec<(HeaderName, Text)>);
 /// Which answers are retried, and when (CONTRACT 2.7, "Retry").
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Retry {
     /// Headers that hold the time from which to retry: epoch seconds or
     /// milliseconds, or a date.
@@ -76,6 +78,7 @@ pub struct Retry {
 /// Where the body of an answer says when to retry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetryInBody {
     /// Dotted path of a text in the body.
     pub path: String,
@@ -88,6 +91,7 @@ pub struct RetryInBody {
 /// How a time to retry is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RetryStrategy {
     /// As a time.
     At,
@@ -98,6 +102,7 @@ pub enum RetryStrategy {
 /// How to get from one page to the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Paginate {
     /// The answer names the next page's URL.
     Link {
@@ -152,9 +157,14 @@ pub enum Paginate {
 /// A call that shows whether credentials work: any 2xx does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Verification {
     /// HTTP method; GET unless set.
     #[serde(default, with = "method", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::HttpMethod>")
+    )]
     pub method: Option<http::Method>,
     /// Paths, tried in order.
     pub endpoints: Vec<Text>,

@@ -25,6 +25,7 @@ pub enum TokenUrl {
 /// The addresses of a provider that gives two kinds of tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenUrls {
     /// Of the tokens that act for the person.
     #[serde(rename = "OAUTH2")]
@@ -41,6 +42,15 @@ impl TokenUrl {
         match self {
             Self::One(url) => url,
             Self::PerMode(urls) => &urls.oauth2,
+        }
+    }
+
+    /// Where an installed app asks for its token.
+    #[must_use]
+    pub fn app(&self) -> &UrlText {
+        match self {
+            Self::One(url) => url,
+            Self::PerMode(urls) => &urls.app,
         }
     }
 }
@@ -74,6 +84,7 @@ impl<'de> de::Visitor<'de> for TokenUrlVisitor {
 /// Where a login's answer holds what (dotted paths).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenResponse {
     /// The token; the whole answer where it is empty.
     pub token: String,
@@ -91,6 +102,7 @@ pub struct TokenResponse {
 /// How an expiry is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ExpirationStrategy {
     /// As a time.
     ExpireAt,
@@ -102,11 +114,16 @@ pub enum ExpirationStrategy {
 /// answers of the steps before it (`step1.…`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// Where it goes.
     pub token_url: UrlText,
     /// HTTP method; POST unless set.
     #[serde(default, with = "method", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<crate::schema::HttpMethod>")
+    )]
     pub token_request_method: Option<http::Method>,
     /// Its parameters.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -127,6 +144,7 @@ pub struct Step {
     rename_all_fields = "camelCase",
     deny_unknown_fields
 )]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Assertion {
     /// A JSON Web Token (RFC 7523).
     Jwt {
@@ -192,6 +210,7 @@ impl de::Visitor<'_> for SecondsVisitor {
 /// How the tokens that we sign ourselves are signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Signature {
     /// The kind of key.
     pub protocol: SignatureProtocol,
@@ -202,6 +221,7 @@ pub struct Signature {
 
 /// How a token that we make ourselves is signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SignatureProtocol {
     /// RS256.
     RSA,
@@ -216,6 +236,7 @@ pub enum SignatureProtocol {
 /// How a shared secret is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum SecretEncoding {
     /// As bytes in hexadecimal.
     Hex,
@@ -226,6 +247,7 @@ pub enum SecretEncoding {
 /// The token that we make ourselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SelfSigned {
     /// What it is signed with.
     #[serde(default, skip_serializing_if = "Option::is_none")]

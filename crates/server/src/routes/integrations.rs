@@ -168,7 +168,7 @@ async fn get(
             integration: wire(&state, &integration),
             // No route takes webhooks of providers yet, so none has an address.
             webhook_url: includes("webhook").then_some(None),
-            credentials: wants_credentials.then(|| credentials(&integration)),
+            credentials: wants_credentials.then(|| credentials(&state, &integration)),
         },
     }))
 }
@@ -268,13 +268,10 @@ fn wire(state: &State, integration: &Integration) -> Wire {
     }
 }
 
-fn credentials(integration: &Integration) -> Option<IntegrationCredentials> {
-    Some(IntegrationCredentials::OAuth2 {
-        client_id: integration.client_id.clone()?,
-        client_secret: integration.secrets.client_secret.as_ref().map(exposed)?,
-        scopes: integration.scopes.clone(),
-        webhook_secret: integration.secrets.webhook_secret.as_ref().map(exposed),
-    })
+/// None of a provider that is gone: nobody can say of which type they are.
+fn credentials(state: &State, integration: &Integration) -> Option<IntegrationCredentials> {
+    let template = state.core.template(&integration.provider).ok()?;
+    integrations::credentials(integration, &template)
 }
 
 fn exposed(secret: &secrecy::SecretString) -> String {

@@ -5,11 +5,12 @@ use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::header::{LOCATION, REFERER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::ErrorCode;
+use linkspan_api::connections::Object;
 use linkspan_api::popup::{PopupError, PopupMessage};
 use linkspan_auth::quirks;
-use linkspan_shared::Error;
 use linkspan_shared::connections::{begin, finish};
 use linkspan_shared::oauth_flows::{self, Flow};
+use linkspan_shared::{Error, integrations};
 use secrecy::SecretString;
 use url::Url;
 
@@ -24,7 +25,7 @@ use crate::pages::{self, Outcome};
 const OWN_CLIENT: [&str; 2] = ["oauth_client_id_override", "oauth_client_secret_override"];
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
-    routes!(routes; connect, callback);
+    routes!(routes; connect, callback, app_callback, client_metadata);
     routes
         .config
         .route("/oauth/callback.js", web::get().to(script));
@@ -166,6 +167,34 @@ fn given(query: &mut Query, name: &str) -> Option<String> {
 
 #[utoipa::path(
     get,
+    path = "/oauth/client-metadata/{environment}/{unique_key}",
+    operation_id = "get_client_metadata",
+    tag = "Browser",
+    summary = "Show a provider who this server is",
+    description = "The client id metadata document of an integration whose provider registers \
+                   nobody and reads this instead; its address is the client's id.",
+    params(
+        ("environment" = String, Path, description = "The environment's id."),
+        ("unique_key" = String, Path, description = "The integration's key."),
+    ),
+    responses(
+        (status = 200, description = "The document.", body = Object),
+    )
+)]
+async fn client_metadata(
+    state: web::Data<State>,
+    path: web::Path<(String, String)>,
+) -> Result<HttpResponse, Failure> {
+    let (environment, unique_key) = path.into_inner();
+    let environment = environment.parse().map_err(|_| Error::NoDocument)?;
+    let document = integrations::document(&state.core, environment, &unique_key).await?;
+    Ok(HttpResponse::Ok()
+        .insert_header(("Cache-Control", "public, max-age=300"))
+        .json(document))
+}
+
+#[utoipa::path(
+    get,
     path = "/oauth/callback",
     operation_id = "finish_oauth",
     tag = "Browser",
@@ -194,6 +223,32 @@ async fn callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse
             pages::callback(&outcome, None)
         }
     }
+}
+
+#[utoipa::path(
+    get,
+    path = "/app-auth/connect",
+    operation_id = "finish_installation",
+    tag = "Browser",
+    summary = "Take the provider's answer, where an app was registered with this address",
+    params(
+        ("state" = Option<String>, Query, description = "What the provider was sent."),
+        ("installation_id" = Option<String>, Query, description = "What the person installed."),
+    ),
+    responses(
+        (status = 302, description = "To the callback, with the same query."),
+    )
+)]
+/// The flow's cookie is for the callback's path.
+async fn app_callback(request: HttpRequest, state: web::Data<State>) -> HttpResponse {
+    let mut location = begin::redirect_uri(&state.core.settings.public_url);
+    if !request.query_string().is_empty() {
+        location = format!("{location}?{}", request.query_string());
+    }
+    HttpResponse::Found()
+        .insert_header((LOCATION, location))
+        .insert_header(("Cache-Control", "no-store"))
+        .finish()
 }
 
 /// A callback that no flow of ours waits for. After an installation on the

@@ -1,11 +1,13 @@
 //! `/providers`: the catalogue (CONTRACT 2.6).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
+use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::integrations::Data;
-use linkspan_providers::Template;
-use serde::Serialize;
+use linkspan_providers::Entry;
+use linkspan_shared::Error;
 use utoipa::ToSchema;
 
 use crate::app::State;
@@ -42,13 +44,14 @@ async fn list(
     let mut query = Query::of(&request);
     let search = query.take("search").unwrap_or_default();
     query.end()?;
-    let data: Vec<Provider<'_>> = state
-        .core
-        .catalogue
-        .search(&search)
-        .map(|template| wire(&state, template))
-        .collect();
-    Ok(HttpResponse::Ok().json(Data { data }))
+    let catalogue = state.core.catalogue.current();
+    let mut body = String::from("{\"data\":[");
+    for (index, entry) in catalogue.search(&search).enumerate() {
+        body.push_str(if index > 0 { "," } else { "" });
+        write(&state, entry, &mut body);
+    }
+    body.push_str("]}");
+    Ok(json(body))
 }
 
 #[utoipa::path(
@@ -69,9 +72,13 @@ async fn get(
     state: web::Data<State>,
     provider: web::Path<String>,
 ) -> Result<HttpResponse, Failure> {
-    let template = state.core.template(&provider)?;
-    let data = wire(&state, &template);
-    Ok(HttpResponse::Ok().json(Data { data }))
+    let catalogue = state.core.catalogue.current();
+    let unknown = || Error::UnknownProvider(provider.to_string());
+    let entry = catalogue.entry(&provider).ok_or_else(unknown)?;
+    let mut body = String::from("{\"data\":");
+    write(&state, entry, &mut body);
+    body.push('}');
+    Ok(json(body))
 }
 
 #[utoipa::path(
@@ -95,14 +102,6 @@ async fn templates(
     state.core.template(&provider)?;
     let data = Vec::<Object>::new();
     Ok(HttpResponse::Ok().json(Data { data }))
-}
-
-/// A template as the API shows it.
-#[derive(Serialize)]
-struct Provider<'a> {
-    #[serde(flatten)]
-    template: &'a Template,
-    logo_url: String,
 }
 
 /// A provider of the catalogue. The manual describes a template's other keys.
@@ -140,11 +139,19 @@ struct ProviderSchema {
 
 type Object = serde_json::Map<String, serde_json::Value>;
 
-fn wire<'a>(state: &State, template: &'a Template) -> Provider<'a> {
-    Provider {
-        template,
-        logo_url: state.logo_url(&template.slug),
-    }
+/// Appends a template as the API shows it: what it is in its file, which is JSON
+/// already, and where its picture is.
+fn write(state: &State, entry: Entry<'_>, body: &mut String) {
+    let keys = entry.json.strip_suffix('}').unwrap_or(entry.json);
+    let logo_url = serde_json::Value::from(state.logo_url(entry.slug));
+    // Writing to a String cannot fail.
+    let _ = write!(body, "{keys},\"logo_url\":{logo_url}}}");
+}
+
+fn json(body: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .body(body)
 }
 
 /// A provider's initial on a coloured square: logos are trademarks that we

@@ -1,6 +1,8 @@
 //! The table of all routes with who may call them: `docs/routes.md` is made of
 //! it, and `access.rs` walks it.
 
+use std::path::{Path, PathBuf};
+
 use http::Method;
 use linkspan_api::Scope;
 
@@ -80,6 +82,8 @@ routes! {
     GET "/oauth/connect/{unique_key}" Browser;
     GET "/oauth/callback" Anybody;
     GET "/oauth/callback.js" Anybody;
+    GET "/app-auth/connect" Anybody;
+    GET "/oauth/client-metadata/{environment}/{unique_key}" Anybody;
     POST "/api-auth/api-key/{unique_key}" Browser;
     POST "/api-auth/basic/{unique_key}" Browser;
     POST "/oauth2/auth/{unique_key}" Browser;
@@ -148,6 +152,17 @@ fn page() -> String {
     page
 }
 
+/// Every file below a directory.
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => files(&path, found),
+            false => found.push(path),
+        }
+    }
+}
+
 /// The routes that the document describes, and those that the source registers
 /// beside it, by `.route("path", web::method()…`.
 fn registered() -> Vec<String> {
@@ -159,8 +174,10 @@ fn registered() -> Vec<String> {
         }
     }
     let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/routes");
-    for entry in std::fs::read_dir(dir).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let mut sources = Vec::new();
+    files(Path::new(dir), &mut sources);
+    for file in sources {
+        let text = std::fs::read_to_string(file).unwrap();
         let text: String = text.split_whitespace().collect();
         for call in text.split(".route(\"").skip(1) {
             let (path, rest) = call.split_once("\",web::").unwrap();

@@ -110,6 +110,11 @@ pub async fn oauth(
     let client = client(&integration, &config)?;
     // A provider may have to be asked first, and no connection waits for one.
     drop(conn);
+    let registered = match &client {
+        Some(_) => None,
+        None => integrations::registered(core, &integration, &template).await?,
+    };
+    let document = integrations::document_url(core, &integration, &template);
     let begun = linkspan_auth::begin(
         client.as_ref(),
         &config,
@@ -117,6 +122,11 @@ pub async fn oauth(
             redirect_uri: &redirect_uri,
             state: state.expose_secret(),
             authorization_params: &authorization_params,
+            identity: redirect::Identity {
+                document: document.as_ref().map(Url::as_str),
+                registered: registered.as_ref(),
+                scopes: &scopes(&integration),
+            },
         },
         &Outbound::new(&core.http),
     )
@@ -149,7 +159,10 @@ pub async fn oauth(
 }
 
 /// What only the platform writes.
-const PLATFORMS: [&str; 2] = ["oauth_granted_scopes", "oauth_missing_scopes"];
+const PLATFORMS: [&str; 3] = ["oauth_granted_scopes", "oauth_missing_scopes", PENDING];
+
+/// Set in a connection's configuration until a webhook has completed it.
+pub(super) const PENDING: &str = "pending";
 
 /// The configuration that a connection starts with: what the session says, over
 /// what the browser says, over what the connection had before. A browser does not
@@ -201,8 +214,16 @@ pub(super) fn client(
     integration: &Integration,
     config: &Config<'_>,
 ) -> Result<Option<Client>, Error> {
-    let client = own(integration).or_else(|| Client::brought(config, scopes(integration)));
-    needed(integration, config.template, client)
+    needed(
+        integration,
+        config.template,
+        client_if_any(integration, config),
+    )
+}
+
+/// The same, for modes whose person may bring a client.
+pub(super) fn client_if_any(integration: &Integration, config: &Config<'_>) -> Option<Client> {
+    own(integration).or_else(|| Client::brought(config, scopes(integration)))
 }
 
 /// The client that credentials are refreshed by: the integration's, or the one
@@ -224,17 +245,22 @@ fn needed(
     template: &Template,
     client: Option<Client>,
 ) -> Result<Option<Client>, Error> {
-    if client.is_none() && linkspan_auth::has_client(template.auth_mode) {
+    if client.is_none() && linkspan_auth::needs_client(template) {
         return Err(Error::MissingClient(integration.unique_key.clone()));
     }
     Ok(client)
 }
 
 fn own(integration: &Integration) -> Option<Client> {
-    Some(Client {
-        client_id: integration.client_id.clone()?,
-        client_secret: Some(integration.secrets.client_secret.clone()?),
+    let secrets = &integration.secrets;
+    let has_some =
+        integration.client_id.is_some() || secrets.app.is_some() || secrets.plugin.is_some();
+    has_some.then(|| Client {
+        client_id: integration.client_id.clone().unwrap_or_default(),
+        client_secret: secrets.client_secret.clone(),
         scopes: scopes(integration),
+        app: secrets.app.clone(),
+        plugin: secrets.plugin.clone(),
     })
 }
 

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::live::{self, LiveKey};
 use super::store::{self, Row, credentials_context, read, seal_config, unknown, write};
-use super::{Connection, NewConnection, configuration};
+use super::{Connection, NewConnection, begin, configuration};
 use crate::db::schema::connections;
 use crate::integrations::{self, Integration};
 use crate::tenancy::EnvironmentId;
@@ -130,6 +130,8 @@ pub(super) async fn reconnect(
             .ok_or_else(|| unknown(integration, &new.connection_id))?
             .open(keys)?;
         let mut config = stored.connection_config;
+        // The new credentials say whether something is still to come.
+        config.remove(begin::PENDING);
         config.extend(new.connection_config);
         let (plain, secrets) = configuration::split(template, &config);
         let tags = if new.tags.is_empty() {

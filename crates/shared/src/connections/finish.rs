@@ -8,6 +8,7 @@ use linkspan_auth::{Credentials, Entered, Entry, Rejected, redirect};
 use linkspan_providers::{AuthMode, Config};
 use serde_json::{Map, Value};
 
+use super::begin::PENDING;
 use super::configuration::{self, Place};
 use super::live::{self, LiveKey};
 use super::{Connection, NewConnection, begin, edit, store, verify};
@@ -109,7 +110,6 @@ async fn exchange_and_store(
     .await?;
     Ok(Finished {
         missing_scopes: finished.missing_scopes,
-        is_pending: finished.is_pending,
         ..made
     })
 }
@@ -141,7 +141,17 @@ fn note_scopes(finished: &linkspan_auth::Finished, connection_config: &mut Map<S
     }
 }
 
-/// Stores a connection that typed-in credentials authorise.
+/// Marks a connection that a webhook has yet to complete, and unmarks the others.
+fn note_pending(is_pending: bool, connection_config: &mut Map<String, Value>) {
+    if is_pending {
+        connection_config.insert(PENDING.to_owned(), true.into());
+    } else {
+        connection_config.remove(PENDING);
+    }
+}
+
+/// Stores a connection that typed-in credentials authorise, or one that a webhook
+/// has yet to complete.
 ///
 /// # Errors
 /// [`Error::Invalid`] for fields and a configuration that do not fit the template,
@@ -203,13 +213,13 @@ async fn log_in(
         connection: &connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration, &config)?;
+    let client = begin::client_if_any(integration, &config);
     let provider = Outbound::new(&core.http);
     let finished = linkspan_auth::connect(client.as_ref(), &config, entered, &provider).await;
     let finished = finished.map_err(|rejected| rejected_at(rejected, &[]))?;
     configuration::said_by_provider(&template, &finished.metadata)?;
     connection_config.extend(finished.metadata);
-    let made = make(
+    make(
         core,
         integration,
         connection_id,
@@ -217,11 +227,7 @@ async fn log_in(
         connection_config,
         &session.details,
     )
-    .await?;
-    Ok(Finished {
-        is_pending: finished.is_pending,
-        ..made
-    })
+    .await
 }
 
 /// The API's error for what was entered; the field is under `path` in the body.
@@ -258,8 +264,12 @@ async fn make(
         connection: &connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration, &config).ok().flatten();
-    verify::credentials(core, &config, client.as_ref(), &credentials).await?;
+    let is_pending = credentials.is_pending();
+    if !is_pending {
+        let client = begin::client_if_any(integration, &config);
+        verify::credentials(core, &config, client.as_ref(), &credentials).await?;
+    }
+    note_pending(is_pending, &mut connection_config);
     let keys = core.vault.environment(integration.environment_id).await?;
     let new = NewConnection {
         connection_id,
@@ -285,7 +295,7 @@ async fn make(
         integration: integration.unique_key.clone(),
         connection_id: stored.connection_id,
         missing_scopes: Vec::new(),
-        is_pending: false,
+        is_pending,
     })
 }
 

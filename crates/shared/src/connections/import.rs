@@ -95,7 +95,7 @@ async fn verify(
         connection: &new.connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration, &config).ok().flatten();
+    let client = begin::client_if_any(integration, &config);
     verify::credentials(core, &config, client.as_ref(), &new.credentials).await
 }
 
@@ -163,7 +163,7 @@ async fn credentials(
         connection: connection_config,
         integration: &integration.config,
     };
-    let client = begin::client(integration, &config)?;
+    let client = begin::client_if_any(integration, &config);
     let provider = Outbound::new(&core.http);
     let finished = linkspan_auth::connect(client.as_ref(), &config, &entered, &provider).await;
     let finished = finished.map_err(|rejected| rejected_at(rejected, &["credentials"]))?;

@@ -26,16 +26,17 @@ const PAGE: i64 = 100;
 /// secrets are sealed all the same.
 pub async fn secrets(core: &Core) -> Result<u64, Error> {
     let (mut sealed, mut failed) = (0, None);
-    for template in core.catalogue.iter() {
-        let keys = configuration::secret_keys(template);
-        if keys.is_empty() {
+    for (environment, integration, provider) in all_integrations(core).await? {
+        // Of a provider that is gone nobody can say what is secret.
+        let Ok(template) = core.template(&provider) else {
             continue;
-        }
-        for (environment, integration) in using(core, &template.slug).await? {
+        };
+        let keys = configuration::secret_keys(&template);
+        if !keys.is_empty() {
             let of = Of {
                 environment,
                 integration,
-                template,
+                template: &template,
                 secret_keys: &keys,
             };
             match of.all(core).await {
@@ -51,12 +52,34 @@ pub async fn secrets(core: &Core) -> Result<u64, Error> {
     failed.map_or(Ok(sealed), Err)
 }
 
-/// The integrations with a provider, of every environment: like the other sweeps,
-/// this one finds the environments rather than takes one.
-async fn using(core: &Core, provider: &str) -> Result<Vec<(EnvironmentId, Uuid)>, Error> {
+/// As [`secrets`], and says in the log what came of it. False if something could
+/// not be sealed.
+pub(crate) async fn all(core: &Core) -> bool {
+    match secrets(core).await {
+        Ok(0) => true,
+        Ok(sealed) => {
+            tracing::info!(
+                sealed,
+                "secrets of connections' configurations are sealed now"
+            );
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%error, "secrets of connections' configurations could not be sealed; trying again later");
+            false
+        }
+    }
+}
+
+/// The integrations of every environment, each with its provider: like the other
+/// sweeps, this one finds the environments rather than takes one.
+async fn all_integrations(core: &Core) -> Result<Vec<(EnvironmentId, Uuid, String)>, Error> {
     Ok(integrations::table
-        .filter(integrations::provider.eq(provider))
-        .select((integrations::environment_id, integrations::id))
+        .select((
+            integrations::environment_id,
+            integrations::id,
+            integrations::provider,
+        ))
         .load(&mut core.db.conn().await?)
         .await?)
 }

@@ -16,30 +16,13 @@ pub async fn run(core: Core) {
     let mut is_sealed = false;
     loop {
         every.tick().await;
-        // Once: what is stored from now on is sealed, and templates change with
-        // a start only.
+        // Once: what is stored from now on is sealed, and who reads templates
+        // again seals again.
         if !is_sealed {
-            is_sealed = seal_secrets(&core).await;
+            is_sealed = seal::all(&core).await;
         }
         if let Err(error) = sweep(&core).await {
             tracing::warn!(%error, "expired flows could not be cleared away");
-        }
-    }
-}
-
-async fn seal_secrets(core: &Core) -> bool {
-    match seal::secrets(core).await {
-        Ok(0) => true,
-        Ok(sealed) => {
-            tracing::info!(
-                sealed,
-                "secrets of connections' configurations are sealed now"
-            );
-            true
-        }
-        Err(error) => {
-            tracing::warn!(%error, "secrets of connections' configurations could not be sealed; trying again later");
-            false
         }
     }
 }

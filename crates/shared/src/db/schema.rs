@@ -85,6 +85,7 @@ diesel::table! {
         forward_webhooks -> Bool,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        registering_until -> Nullable<Timestamptz>,
     }
 }
 

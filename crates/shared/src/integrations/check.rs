@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use linkspan_providers::Template;
 use secrecy::SecretString;
+use url::Url;
 
 use crate::Error;
 
@@ -12,6 +13,8 @@ const LONGEST_KEY: usize = 255;
 /// Longest display name, client id and webhook secret, in characters (the
 /// contract's limit).
 const LONGEST_TEXT: usize = 255;
+/// Longest address, in bytes.
+const LONGEST_LINK: usize = 2048;
 
 /// A key stands in URLs and headers, so it keeps to characters that need no
 /// escaping there.
@@ -46,45 +49,97 @@ fn text(value: &str, least: usize, path: &[&str]) -> Result<(), Error> {
     Ok(())
 }
 
-/// An OAuth client, as a request gives it.
-pub(super) struct Client<'a> {
-    pub(super) id: &'a str,
-    pub(super) secret: &'a str,
-    pub(super) scopes: Option<&'a str>,
-    pub(super) webhook_secret: Option<&'a str>,
-}
-
-pub(super) fn client(template: &Template, client: &Client<'_>) -> Result<(), Error> {
-    if !linkspan_auth::has_client(template.auth_mode) {
-        let message = format!("provider '{}' has no OAuth client", template.slug);
+/// The credentials that a request gives are those of the template's mode.
+pub(super) fn kind(template: &Template, given: &str) -> Result<(), Error> {
+    let (slug, mode) = (&template.slug, template.auth_mode);
+    if !linkspan_auth::has_client(mode) {
+        let message = format!("provider '{slug}' has no OAuth client");
         return Err(Error::invalid_body(
             "invalid_union",
             message,
             &["credentials"],
         ));
     }
-    text(client.id, 1, &["credentials", "client_id"])?;
-    if client.secret.is_empty() || client.secret.contains('\0') {
+    if given != mode.as_str() {
+        let message = format!("provider '{slug}' takes credentials of type {mode}");
+        let path = ["credentials", "type"];
+        return Err(Error::invalid_body("invalid_union", message, &path));
+    }
+    Ok(())
+}
+
+pub(super) fn client_id(id: &str) -> Result<(), Error> {
+    text(id, 1, &["credentials", "client_id"])
+}
+
+pub(super) fn app_id(id: &str) -> Result<(), Error> {
+    text(id, 1, &["credentials", "app_id"])
+}
+
+/// A secret is taken as it is.
+pub(super) fn secret(secret: &str, field: &str) -> Result<(), Error> {
+    if secret.is_empty() || secret.contains('\0') {
         let message = "must not be empty or contain NUL";
-        let path = ["credentials", "client_secret"];
+        let path = ["credentials", field];
         return Err(Error::invalid_body("invalid_string", message, &path));
     }
-    text(
-        client.webhook_secret.unwrap_or_default(),
-        0,
-        &["credentials", "webhook_secret"],
-    )?;
-    // Scopes are checked for what would break the request that carries them,
-    // and no further: providers invent their own forms.
-    if client
-        .scopes
-        .is_some_and(|scopes| scopes.chars().any(char::is_control))
-    {
+    Ok(())
+}
+
+pub(super) fn webhook_secret(secret: Option<&String>) -> Result<(), Error> {
+    match secret {
+        Some(secret) => text(secret, 0, &["credentials", "webhook_secret"]),
+        None => Ok(()),
+    }
+}
+
+/// Scopes are checked for what would break the request that carries them, and no
+/// further: providers invent their own forms.
+pub(super) fn scopes(scopes: Option<&String>) -> Result<(), Error> {
+    if scopes.is_some_and(|scopes| scopes.chars().any(char::is_control)) {
         let message = "must not contain control characters";
         let path = ["credentials", "scopes"];
         return Err(Error::invalid_body("invalid_string", message, &path));
     }
     Ok(())
+}
+
+/// A browser is sent there.
+pub(super) fn link(link: &str) -> Result<(), Error> {
+    let is_web = |url: &Url| matches!(url.scheme(), "http" | "https");
+    if link.len() > LONGEST_LINK || !Url::parse(link).is_ok_and(|url| is_web(&url)) {
+        let message = "must be an address that begins with https:// or http://";
+        let path = ["credentials", "app_link"];
+        return Err(Error::invalid_body("invalid_string", message, &path));
+    }
+    Ok(())
+}
+
+pub(super) fn private_key(key: &str) -> Result<(), Error> {
+    linkspan_auth::check_app_key(key).map_err(|reason| {
+        let path = ["credentials", "private_key"];
+        Error::invalid_body("invalid_string", reason, &path)
+    })
+}
+
+/// What a plugin's calls carry: both or neither, in a form that a header can.
+pub(super) fn plugin_user(username: Option<&str>, password: Option<&str>) -> Result<(), Error> {
+    let wrong = |field: &str, message: &str| {
+        Error::invalid_body("invalid_string", message, &["credentials", field])
+    };
+    for (field, value) in [("username", username), ("password", password)] {
+        if value.is_some_and(|value| value.is_empty() || value.contains(char::is_control)) {
+            return Err(wrong(
+                field,
+                "must not be empty or contain control characters",
+            ));
+        }
+    }
+    match (username, password) {
+        (Some(_), None) => Err(wrong("password", "is needed with `username`")),
+        (None, Some(_)) => Err(wrong("username", "is needed with `password`")),
+        _ => Ok(()),
+    }
 }
 
 pub(super) fn config(template: &Template, values: &BTreeMap<String, String>) -> Result<(), Error> {

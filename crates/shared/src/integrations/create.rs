@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
-use linkspan_api::integrations::{
-    CreateIntegration, IntegrationCredentials, QuickstartIntegration,
-};
+use linkspan_api::integrations::{CreateIntegration, QuickstartIntegration};
 use linkspan_providers::Template;
-use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Integration, Row, Secrets, check, context};
+use super::credentials::Own;
+use super::{Integration, Row, Secrets, check, context, registered};
 use crate::db::schema::integrations;
 use crate::db::{Connection, Error as DbError};
 use crate::tenancy::EnvironmentId;
@@ -102,36 +100,14 @@ impl NewIntegration {
             forward_webhooks: request.forward_webhooks.unwrap_or(true),
         };
         if let Some(credentials) = request.credentials {
-            new.set_client(credentials, template)?;
+            let own = Own {
+                client_id: &mut new.client_id,
+                scopes: &mut new.scopes,
+                secrets: &mut new.secrets,
+            };
+            own.set(credentials, template)?;
         }
         Ok(new)
-    }
-
-    fn set_client(
-        &mut self,
-        credentials: IntegrationCredentials,
-        template: &Template,
-    ) -> Result<(), Error> {
-        let IntegrationCredentials::OAuth2 {
-            client_id,
-            client_secret,
-            scopes,
-            webhook_secret,
-        } = credentials;
-        check::client(
-            template,
-            &check::Client {
-                id: &client_id,
-                secret: &client_secret,
-                scopes: scopes.as_deref(),
-                webhook_secret: webhook_secret.as_deref(),
-            },
-        )?;
-        self.client_id = Some(client_id);
-        self.secrets.client_secret = Some(client_secret.into());
-        self.secrets.webhook_secret = webhook_secret.map(SecretString::from);
-        self.scopes = scopes;
-        Ok(())
     }
 }
 
@@ -139,7 +115,8 @@ impl NewIntegration {
 ///
 /// # Errors
 /// [`Error::Invalid`] for a body that does not fit the template, and
-/// [`Error::DuplicateIntegration`].
+/// [`Error::DuplicateIntegration`]; those of [`registered`], where this server
+/// registers with the provider: nothing is stored then.
 pub async fn create(
     core: &Core,
     environment: EnvironmentId,
@@ -149,10 +126,16 @@ pub async fn create(
         let message = format!("there is no provider '{}'", request.provider);
         Error::invalid_body("invalid_string", message, &["provider"])
     })?;
-    let new = NewIntegration::of(request, template)?;
+    let new = NewIntegration::of(request, &template)?;
     let keys = core.vault.environment(environment).await?;
     let mut conn = core.db.conn().await?;
     let created = new.insert(&mut conn, &keys, environment).await?;
+    // Whoever has the key registers, so that no two do.
+    drop(conn);
+    if let Err(error) = registered(core, &created, template).await {
+        remove(core, &created).await?;
+        return Err(error);
+    }
     super::log(
         core,
         environment,
@@ -161,6 +144,13 @@ pub async fn create(
         &created.provider,
     );
     Ok(created)
+}
+
+async fn remove(core: &Core, created: &Integration) -> Result<(), Error> {
+    diesel::delete(integrations::table.find((created.environment_id, created.id)))
+        .execute(&mut core.db.conn().await?)
+        .await?;
+    Ok(())
 }
 
 /// Creates an integration that is ready to connect without an OAuth client of
@@ -175,7 +165,7 @@ pub async fn quickstart(
     request: QuickstartIntegration,
 ) -> Result<Integration, Error> {
     if let Some(template) = core.catalogue.get(&request.provider)
-        && linkspan_auth::has_client(template.auth_mode)
+        && linkspan_auth::needs_client(template)
     {
         return Err(Error::NoSharedClient(request.provider));
     }

@@ -2,9 +2,13 @@
 
 mod check;
 mod create;
+mod credentials;
+mod registration;
 mod update;
 
 pub use create::{NewIntegration, create, quickstart};
+pub use credentials::credentials;
+pub use registration::{document, document_url, registered};
 pub use update::update;
 
 use std::collections::BTreeMap;
@@ -12,6 +16,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
+use linkspan_auth::mcp::Registration;
+use linkspan_auth::{AppKey, Plugin};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
@@ -63,6 +69,15 @@ pub struct Secrets {
     /// The secret that the provider signs webhooks with.
     #[serde(default, serialize_with = "expose")]
     pub webhook_secret: Option<SecretString>,
+    /// The app that is installed in accounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppKey>,
+    /// The plugin that is installed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plugin: Option<Plugin>,
+    /// The client that this server registered itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered: Option<Registration>,
     /// Values of those `integration_config` fields that the template marks
     /// secret.
     #[serde(default, serialize_with = "expose_all")]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl};
-use linkspan_api::integrations::{UpdateCredentials, UpdateIntegration};
+use linkspan_api::integrations::UpdateIntegration;
 use linkspan_providers::Template;
-use secrecy::SecretString;
+use uuid::Uuid;
 
+use super::credentials::Own;
 use super::{Integration, Row, Secrets, check, context};
 use crate::connections::live;
 use crate::db::schema::{connections, integrations};
@@ -71,6 +72,27 @@ async fn lock(
         .open(keys)
 }
 
+/// The integration, until the transaction ends nobody else's to change.
+///
+/// # Errors
+/// [`Error::UnknownIntegration`] when it is gone.
+pub(super) async fn lock_by_id(
+    conn: &mut Connection,
+    keys: &EnvironmentKeys,
+    environment: EnvironmentId,
+    id: Uuid,
+) -> Result<Integration, Error> {
+    integrations::table
+        .find((environment, id))
+        .select(Row::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()?
+        .ok_or_else(|| Error::UnknownIntegration(id.to_string()))?
+        .open(keys)
+}
+
 fn changed(
     mut integration: Integration,
     request: UpdateIntegration,
@@ -91,40 +113,14 @@ fn changed(
         check::config(template, &integration.config)?;
     }
     if let Some(credentials) = request.credentials {
-        set_client(&mut integration, credentials, template)?;
+        let own = Own {
+            client_id: &mut integration.client_id,
+            scopes: &mut integration.scopes,
+            secrets: &mut integration.secrets,
+        };
+        own.set(credentials, template)?;
     }
     Ok(integration)
-}
-
-fn set_client(
-    integration: &mut Integration,
-    credentials: UpdateCredentials,
-    template: &Template,
-) -> Result<(), Error> {
-    let UpdateCredentials::OAuth2 {
-        client_id,
-        client_secret,
-        scopes,
-        webhook_secret,
-    } = credentials;
-    check::client(
-        template,
-        &check::Client {
-            id: &client_id,
-            secret: &client_secret,
-            scopes: scopes.iter().flatten().map(String::as_str).next(),
-            webhook_secret: webhook_secret.iter().flatten().map(String::as_str).next(),
-        },
-    )?;
-    integration.client_id = Some(client_id);
-    integration.secrets.client_secret = Some(client_secret.into());
-    if let Some(scopes) = scopes {
-        integration.scopes = scopes;
-    }
-    if let Some(secret) = webhook_secret {
-        integration.secrets.webhook_secret = secret.map(SecretString::from);
-    }
-    Ok(())
 }
 
 /// The product names connections by their integration's key, so one that has

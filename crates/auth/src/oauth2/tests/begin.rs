@@ -26,6 +26,7 @@ fn authorize(added: &str, client: &Client, extras: &[(&str, &str)]) -> (Url, Opt
         redirect_uri: "http://localhost/cb",
         state: "state-1",
         authorization_params: &extras,
+        identity: Default::default(),
     };
     let begun = begin(client, &config, &request).unwrap();
     (begun.authorize_url, begun.kept.pkce_verifier)

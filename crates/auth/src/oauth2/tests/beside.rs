@@ -57,6 +57,7 @@ fn both() -> Tokens {
                 "refresh_token": "person-refresh-1", "expires_in": 43200 },
         }),
         own_client: None,
+        mcp: None,
     }
 }
 

@@ -29,6 +29,7 @@ fn authorize(template: &Template, connection: &Value, extras: &[(&str, &str)]) -
         redirect_uri: "http://localhost/cb",
         state: "s",
         authorization_params: &extras,
+        identity: Default::default(),
     };
     begin(&client(), &config, &request).unwrap().authorize_url
 }
@@ -93,7 +94,7 @@ async fn exchange(added: &str, connection: Value, answer: &str) -> (Finished, Sc
     };
     let grant = CodeGrant {
         code: &"c".into(),
-        redirect_uri: "http://x",
+        redirect_uri: Some("http://x"),
         pkce_verifier: None,
     };
     let endpoint = Scripted::new(200, answer);

@@ -72,7 +72,7 @@ async fn exchange(added: &str, client: &Client, endpoint: &Scripted) -> Result<F
     let verifier = SecretString::from("verifier-1");
     let grant = CodeGrant {
         code: &"code-1".into(),
-        redirect_uri: "http://localhost/cb",
+        redirect_uri: Some("http://localhost/cb"),
         pkce_verifier: Some(&verifier),
     };
     crate::oauth2::exchange(client, &config, &grant, endpoint).await
@@ -165,6 +165,7 @@ async fn a_refresh_keeps_the_old_refresh_token_unless_there_is_a_new_one() {
         issued_at: DateTime::UNIX_EPOCH,
         raw: Value::Null,
         own_client: None,
+        mcp: None,
     };
     let shared = "token_params: { grant_type: authorization_code, resource: x }";
     let own = "refresh_url: https://t.com/refresh\nrefresh_params: { grant_type: own }";

@@ -26,7 +26,7 @@ fn client() -> Client {
     Client {
         client_id: "id 1".into(),
         client_secret: Some("s/1".into()),
-        scopes: vec![],
+        ..Client::default()
     }
 }
 

@@ -12,6 +12,7 @@ use crate::routes::ROUTES;
 const READ_NONE: &[&str] = &[
     "POST /connect/telemetry",
     "POST /cli/telemetry",
+    "POST /auth/oauth-outbound/{unique_key}",
     "POST /auth/unauthenticated/{unique_key}",
     "POST /environment/webhook-signing-key/rotate",
 ];

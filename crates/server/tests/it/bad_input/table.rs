@@ -192,18 +192,52 @@ fn of_environments(number: i64) -> Vec<Taker> {
     ]
 }
 
+/// Each route where a person's credentials come in. `bearer` takes those of the
+/// first; the others refuse a body before they look who takes it.
 fn of_browsers(session: &str) -> Vec<Taker> {
-    let by_key = "/api-auth/api-key/{unique_key}";
-    let by_password = "/api-auth/basic/{unique_key}";
+    let of = |route: &'static str, required: &'static [&'static str], good: Value| {
+        let mut taker = taker(Method::POST, route, required, good);
+        taker.path += &format!("?connect_session_token={session}");
+        taker
+    };
     let password = json!({ "username": "u", "password": "p" });
+    let client = json!({ "client_id": "i", "client_secret": "s",
+        "client_certificate": "c", "client_private_key": "k" });
+    let token = json!({ "token_id": "i", "token_secret": "s",
+        "oauth_client_id_override": "i", "oauth_client_secret_override": "s" });
+    let bill = json!({ "username": "u", "password": "p",
+        "organization_id": "o", "dev_key": "k" });
+    let bill_required = &["username", "password", "organization_id", "dev_key"];
+    let role = json!({ "role_arn": "arn:aws:iam::1:role/r", "region": "eu-west-1" });
+    let of_template = |route: &'static str, good: Value| Taker {
+        is_open: true,
+        ..of(route, &[], good)
+    };
+    let two_step = json!({ "username": "u", "assertionOption": { "privateKey": "k" } });
     vec![
-        Taker {
-            path: format!("/api-auth/api-key/bearer?connect_session_token={session}"),
-            ..taker(Method::POST, by_key, &["apiKey"], json!({ "apiKey": "k" }))
-        },
+        of(
+            "/api-auth/api-key/{unique_key}",
+            &["apiKey"],
+            json!({ "apiKey": "k" }),
+        ),
         Taker {
             path: format!("/api-auth/basic/basic?connect_session_token={session}"),
-            ..taker(Method::POST, by_password, &[], password)
+            ..of("/api-auth/basic/{unique_key}", &[], password.clone())
         },
+        of("/oauth2/auth/{unique_key}", &[], client),
+        of(
+            "/auth/tba/{unique_key}",
+            &["token_id", "token_secret"],
+            token,
+        ),
+        of("/auth/bill/{unique_key}", bill_required, bill),
+        of(
+            "/auth/signature/{unique_key}",
+            &["username", "password"],
+            password,
+        ),
+        of("/auth/aws-sigv4/{unique_key}", &["role_arn"], role),
+        of_template("/auth/two-step/{unique_key}", two_step),
+        of_template("/auth/jwt/{unique_key}", json!({ "privateKey": "k" })),
     ]
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::document::Document;
+use super::logins;
 
 /// Answers that the public document's schema refuses, and why they are as they
 /// are.
@@ -27,7 +28,7 @@ const UNLIKE_THEIRS: &[(&str, &[&str])] = &[
 ];
 
 /// Calls operations and holds each answer against the documents.
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     app: &'a TestApp,
     ours: Document,
     public: Document,
@@ -103,6 +104,28 @@ impl Checker<'_> {
         }
     }
 
+    /// What a body makes.
+    pub(super) async fn made(&mut self, template: &str, path: &str, body: Value) -> Value {
+        self.ok(POST, template, path, body).await
+    }
+
+    /// What there is at a path.
+    pub(super) async fn shown(&mut self, template: &str, path: &str) -> Value {
+        self.ok(GET, template, path, Value::Null).await
+    }
+
+    /// What a body makes, or nothing where this version does not know the mode.
+    pub(super) async fn tried(&mut self, template: &str, path: &str, body: Value) -> Option<Value> {
+        let token = self.app.dev.api_key.clone();
+        let reply = self.call(&token, POST, template, path, body).await;
+        if reply.status.is_success() {
+            return Some(reply.json());
+        }
+        assert_eq!(reply.status, 400, "{template}: {reply:?}");
+        self.succeeded.insert(format!("POST {template}"), 0);
+        None
+    }
+
     async fn fails(&mut self, method: Method, template: &str, path: &str, body: Value) {
         let token = self.app.dev.api_key.clone();
         let reply = self.call(&token, method, template, path, body).await;
@@ -117,7 +140,9 @@ const DELETE: Method = Method::DELETE;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_as_both_documents_say() {
-    let app = TestApp::start().await;
+    let folder = logins::templates().await;
+    let setting = ("LINKSPAN_PROVIDERS_DIR", folder.path().to_str().unwrap());
+    let app = TestApp::start_with(&[setting]).await;
     let connected = app.connect_demo().await;
     let mut checker = Checker {
         app: &app,
@@ -318,6 +343,7 @@ async fn sessions(checker: &mut Checker<'_>) {
             .await;
     }
     basic(checker, &query).await;
+    logins::all(checker, &query).await;
     let token = SecretString::from(token);
     let path = "/connect/session";
     for method in [GET, DELETE, GET] {

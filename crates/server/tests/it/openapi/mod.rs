@@ -3,5 +3,6 @@
 
 mod document;
 mod live;
+mod logins;
 mod public;
 mod security;

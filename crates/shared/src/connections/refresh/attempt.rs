@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use linkspan_auth::{Credentials, Error as Auth, TransportError};
 use linkspan_providers::Config;
+use secrecy::ExposeSecret;
 use uuid::Uuid;
 
 use super::flights::{Failed, Outcome};
@@ -194,7 +195,10 @@ async fn try_to_keep(
 
 /// Whether both would spend the same refresh token.
 fn spends_the_same(stored: &Credentials, spent: &Credentials) -> bool {
-    let token = |credentials: &Credentials| credentials.to_wire().get("refresh_token").cloned();
+    let token = |credentials: &Credentials| {
+        let token = credentials.refresh_token();
+        token.map(|token| token.expose_secret().to_owned())
+    };
     token(spent).is_some_and(|spent| token(stored) == Some(spent))
 }
 

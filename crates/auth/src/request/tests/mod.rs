@@ -7,6 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::*;
 
+mod signing;
+
 /// A call with defaults, as the tests vary it.
 struct Call {
     template: Template,
@@ -15,6 +17,9 @@ struct Call {
     base: Option<&'static str>,
     path: &'static str,
     headers: &'static [(&'static str, &'static str)],
+    method: Method,
+    sent: BodyForSigning<'static>,
+    body_headers: HeaderMap,
 }
 
 impl Call {
@@ -27,6 +32,9 @@ impl Call {
             base: None,
             path: "/items",
             headers: &[],
+            method: Method::GET,
+            sent: BodyForSigning::Absent,
+            body_headers: HeaderMap::new(),
         }
     }
 
@@ -43,7 +51,7 @@ impl Call {
         let client = Client {
             client_id: "id-1".into(),
             client_secret: None,
-            scopes: vec![],
+            ..Client::default()
         };
         let base = self.base.map(|base| base.parse().unwrap());
         let mut headers = HeaderMap::new();
@@ -63,7 +71,10 @@ impl Call {
             credentials: &serde_json::from_value(self.credentials.clone()).unwrap(),
             base_url_override: base.as_ref(),
             path_and_query: self.path,
+            method: &self.method,
             headers: &headers,
+            body: self.sent,
+            body_headers: &self.body_headers,
         })
     }
 
