@@ -4,16 +4,20 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import * as browsing from './browser.mjs';
+import { integrateLogins, serveSeller, templatesFor } from './logins.mjs';
 import { startPlatform } from './platform.mjs';
 import { serveProviders } from './provider.mjs';
 import { integrateAll, writeTemplates } from './templates.mjs';
 
+/** Templates whose forms are unlike the others. */
+const BUILT_IN = ['adp', 'aws-sigv4', 'snowflake-jwt', 'sap-success-factors', 'mcp-generic'];
 const WIDTHS = { 1280: 800, 390: 844 };
 const folder = process.argv[2];
 if (!folder) throw new Error('name the folder that the pictures go to');
 await mkdir(folder, { recursive: true });
 
-const templates = await writeTemplates();
+const seller = await serveSeller();
+const templates = await writeTemplates(templatesFor(seller));
 const platform = await startPlatform(templates.environment);
 const providers = await serveProviders();
 const browser = await browsing.launchBrowser();
@@ -22,6 +26,8 @@ try {
   const bearer = { unique_key: 'bearer', provider: 'private-api-bearer' };
   await platform.client().createIntegration(bearer);
   await integrateAll(platform, providers);
+  await integrateLogins(platform);
+  for (const provider of BUILT_IN) await integrate(provider);
   for (const [width, height] of Object.entries(WIDTHS)) {
     for (const colorScheme of ['light', 'dark']) {
       const viewport = { width: Number(width), height };
@@ -30,6 +36,7 @@ try {
       await servers(context, take);
       await connectPage(context, take);
       await connectForm(context, take);
+      await loginForms(context, take);
       await context.close();
     }
   }
@@ -38,6 +45,12 @@ try {
   await providers.close();
   await platform.stop();
   await templates.remove();
+  await seller.close();
+}
+
+async function integrate(provider) {
+  const integration_config = provider === 'aws-sigv4' ? { service: 's3' } : undefined;
+  await platform.client().createIntegration({ unique_key: provider, provider, integration_config });
 }
 
 async function picture(page, name) {
@@ -112,4 +125,26 @@ async function connectForm(context, take) {
   await page.getByText('Not connected').waitFor();
   await take(page, 'connect-refused');
   await page.close();
+}
+
+/** The form of each mode that has one, with nothing entered and all missing. */
+async function loginForms(context, take) {
+  const logins = ['cc', 'two-step', 'jwt', 'bill', 'signature', 'tba', 'outbound'].map((mode) => `login-${mode}`);
+  for (const integration of [...logins, ...BUILT_IN]) {
+    const { data } = await platform.client().createConnectSession({
+      end_user: { id: 'user-1' },
+      allowed_integrations: [integration],
+      integrations_config_defaults: {
+        [integration]: { connection_config: integration === 'aws-sigv4' ? { external_id: 'linkspan-5f0c3d' } : {} },
+      },
+      overrides: { [integration]: { docs_connect: 'https://docs.example.com/connect' } },
+    });
+    const page = await context.newPage();
+    await page.goto(data.connect_link);
+    await page.getByRole('listitem').waitFor();
+    const submit = page.locator('form:visible').getByRole('button', { name: 'Connect' });
+    if (await submit.count()) await submit.click();
+    await take(page, `connect-${integration}`);
+    await page.close();
+  }
 }

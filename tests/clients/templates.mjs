@@ -53,11 +53,15 @@ connection_config:
 `,
 };
 
-/** Writes them; the result's `environment` is for the program that reads them. */
-export async function writeTemplates() {
+/**
+ * Writes them, and `more` by their slugs; the result's `environment` is for the
+ * program that reads them.
+ */
+export async function writeTemplates(more = {}) {
   const folder = await mkdtemp(path.join(os.tmpdir(), 'linkspan-templates-'));
-  for (const [slug, yaml] of Object.entries(TEMPLATES)) {
-    await writeFile(path.join(folder, `${slug}.yaml`), HEAD + yaml);
+  const own = Object.entries(TEMPLATES).map(([slug, yaml]) => [slug, HEAD + yaml]);
+  for (const [slug, yaml] of [...own, ...Object.entries(more)]) {
+    await writeFile(path.join(folder, `${slug}.yaml`), yaml);
   }
   return {
     environment: { LINKSPAN_PROVIDERS_DIR: folder },

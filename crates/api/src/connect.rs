@@ -149,6 +149,9 @@ pub struct ConnectSessionView {
     /// Per integration, what a flow starts with. Client secrets are left out, and
     /// other secrets are shown as `********`.
     pub integrations_config_defaults: BTreeMap<String, ConfigDefaults>,
+    /// Per integration, what the page shows in place of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub overrides: BTreeMap<String, Overrides>,
     /// Who connects.
     #[serde(rename = "endUser", skip_serializing_if = "Option::is_none")]
     pub end_user: Option<EndUser>,

@@ -38,6 +38,7 @@ macro_rules! error_codes {
 }
 
 error_codes! {
+    AwsSigv4StsRequestFailed = "aws_sigv4_sts_request_failed", 502, "The keys of the AWS role were refused, or the answer holds none; the message says why.";
     CannotDeleteProdEnvironment = "cannot_delete_prod_environment", 400, "The environment `prod` stays as long as its account.";
     Conflict = "conflict", 409, "Something of this name is there already.";
     ConnectionRefreshBackoff = "connection_refresh_backoff", 424, "The last refresh of this connection failed a moment ago; try again in half a minute.";
@@ -48,6 +49,7 @@ error_codes! {
     GenericErrorSupport = "generic_error_support", 500, "Something failed on the server; its log has the cause under this request's id.";
     IntegrationNotAllowed = "integration_not_allowed", 400, "The connect session does not allow this integration.";
     InvalidAuthMode = "invalid_auth_mode", 400, "The integration's provider does not authenticate in this way.";
+    InvalidAwsSigv4Config = "invalid_aws_sigv4_config", 400, "A value of the integration's AWS configuration cannot be used; the message says which.";
     InvalidBody = "invalid_body", 400, "The request's body is not what this call takes.";
     InvalidConnectSessionTokenFormat = "invalid_connect_session_token_format", 401, "A connect session token is `nango_connect_session_` and 64 hexadecimal digits.";
     InvalidConnection = "invalid_connection", 400, "The connection does not fit the request.";
@@ -62,6 +64,12 @@ error_codes! {
     MalformedAuthHeader = "malformed_auth_header", 401, "The Authorization header is `Bearer` and a token.";
     MissingApiUrl = "missing_api_url", 400, "The provider has no API address of its own: pass Base-Url-Override.";
     MissingAuthHeader = "missing_auth_header", 401, "The request has no Authorization header.";
+    MissingAwsSigv4BuiltinCredentials = "missing_aws_sigv4_builtin_credentials", 400, "The integration has no AWS access key to assume roles with.";
+    MissingAwsSigv4ExternalId = "missing_aws_sigv4_external_id", 400, "The connection has no external id; connect by a connect session, which makes one.";
+    MissingAwsSigv4Region = "missing_aws_sigv4_region", 400, "Neither the connection nor the integration names an AWS region.";
+    MissingAwsSigv4RoleArn = "missing_aws_sigv4_role_arn", 400, "No AWS role was entered.";
+    MissingAwsSigv4Service = "missing_aws_sigv4_service", 400, "The integration names no AWS service.";
+    MissingAwsSigv4StsEndpoint = "missing_aws_sigv4_sts_endpoint", 400, "The integration gets AWS keys from a service of its own and does not say where that is.";
     MissingClientId = "missing_client_id", 400, "The integration has no OAuth client id yet.";
     MissingConnectionConfig = "missing_connection_config", 400, "The provider's address needs a configuration value that this connection lacks.";
     MissingHmac = "missing_hmac", 400, "The call needs an HMAC beside the public key: the environment requires it, or the connection is there already.";

@@ -4,7 +4,7 @@ use linkspan_api::ErrorCode;
 use linkspan_providers::interpolate::{Unresolved, UrlError};
 use linkspan_providers::{AuthMode, Template};
 
-use crate::{TransportError, sign};
+use crate::{TransportError, aws_sigv4, sign};
 
 /// What this crate fails with. No message holds a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -85,6 +85,9 @@ pub enum Error {
     /// A request or a token cannot be signed.
     #[error(transparent)]
     Sign(#[from] sign::Error),
+    /// The keys of an AWS role could not be got.
+    #[error(transparent)]
+    Aws(#[from] aws_sigv4::Fault),
     /// There is no refresh token to refresh with.
     #[error("the connection has no refresh token")]
     NoRefreshToken,
@@ -125,6 +128,7 @@ impl Error {
             | Self::Unusable(_)
             | Self::NoRefreshToken => ErrorCode::InvalidCredentials,
             Self::NoClient => ErrorCode::MissingClientId,
+            Self::Aws(fault) => fault.code(),
             Self::Pending => ErrorCode::InvalidConnection,
             Self::Random | Self::Sign(sign::Error::Random) => ErrorCode::GenericErrorSupport,
             Self::Sign(_) => ErrorCode::InvalidCredentials,

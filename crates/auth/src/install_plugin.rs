@@ -74,6 +74,7 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::redirect::Identity;
 
     fn template() -> Template {
         Template::clone(
@@ -100,6 +101,7 @@ mod tests {
             redirect_uri: "https://us.example/oauth/callback",
             state: "st/1",
             authorization_params: params,
+            identity: Identity::default(),
         }
     }
 

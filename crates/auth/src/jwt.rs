@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use linkspan_providers::{
-    Config, Param, SecretEncoding, SelfSigned, Signature, SignatureProtocol, Template,
+    Config, Entries, Param, SecretEncoding, SelfSigned, Signature, SignatureProtocol, Template,
 };
 use secrecy::SecretString;
 use serde_json::{Map, Value};
@@ -140,9 +140,9 @@ fn algorithm(
 
 /// The entries whose placeholders all have values: one that is optional is left
 /// out where it was not entered.
-fn claims(
+fn claims<'a>(
     template: &Template,
-    params: &BTreeMap<String, Param>,
+    params: impl IntoIterator<Item = (&'a String, &'a Param)>,
     scope: &RequestScope<'_>,
 ) -> Result<Map<String, Value>, Error> {
     let mut claims = Map::new();
@@ -166,7 +166,8 @@ fn claim(
             let value = value.filter(|value| !value.is_empty());
             Ok(value.map(Value::String))
         }
-        Param::Map(entries) => {
+        Param::Map(Entries(entries)) => {
+            let entries = entries.iter().map(|(name, param)| (name, param));
             let entries = claims(template, entries, scope)?;
             Ok((!entries.is_empty()).then_some(Value::Object(entries)))
         }

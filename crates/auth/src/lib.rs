@@ -7,7 +7,7 @@
 
 pub mod api_key;
 mod app;
-mod aws_sigv4;
+pub mod aws_sigv4;
 pub mod basic;
 mod bill;
 mod client;
@@ -48,6 +48,9 @@ pub use error::Error;
 pub use finished::Finished;
 pub use import::{Imported, Wrong, import};
 pub use login::Login;
-pub use modes::{Entry, begin, connect, entry, finish, has_client, needs_client, refresh};
+pub use modes::{
+    Entry, backends, begin, connect, entry, finish, has_client, made_up, needs_client, refresh,
+    signs_with_client,
+};
 pub use outbound::complete as complete_outbound;
 pub use tba::Tba;

@@ -1,11 +1,16 @@
 //! What a person entered, and the token that it bought: the credentials of all
 //! modes that log in.
 
+pub(crate) mod answer;
+pub(crate) mod jwt;
+pub(crate) mod request;
+pub(crate) mod xml;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use secrecy::{ExposeSecret, SecretString};
@@ -13,6 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{Error, secret};
+
+/// How long a token lasts of which nobody says how long (CONTRACT 2.8), where it
+/// is known to expire.
+pub(crate) const UNTOLD_LIFE: TimeDelta = TimeDelta::minutes(55);
 
 /// What a person entered, and the token that it bought. The same entries buy
 /// the next one. `Debug` hides everything but the times.

@@ -82,6 +82,43 @@ pub fn needs_client(template: &Template) -> bool {
     has_client(template.auth_mode) && !is_own
 }
 
+/// Whether the integration's client signs each call to the API.
+#[must_use]
+pub const fn signs_with_client(mode: AuthMode) -> bool {
+    matches!(mode, AuthMode::OAuth1 | AuthMode::Tba)
+}
+
+/// Values of a connection's configuration that this server makes up when a session
+/// begins, so that the person can be shown them before connecting.
+#[must_use]
+pub const fn made_up(mode: AuthMode) -> &'static [&'static str] {
+    match mode {
+        AuthMode::AwsSigV4 => &[aws_sigv4::EXTERNAL_ID],
+        _ => &[],
+    }
+}
+
+/// Values of a connection's configuration that are not the browser's to say.
+#[must_use]
+pub const fn backends(mode: AuthMode) -> &'static [&'static str] {
+    match mode {
+        AuthMode::AwsSigV4 => &[aws_sigv4::EXTERNAL_ID, aws_sigv4::BASE_URL],
+        _ => &[],
+    }
+}
+
+/// The API's address, where the mode lets the connection's configuration say it
+/// in the template's place (CONTRACT 2.7).
+pub(crate) fn base_url<'a>(config: &'a Config<'_>) -> Option<Cow<'a, str>> {
+    match config.template.auth_mode {
+        AuthMode::AwsSigV4 => config
+            .connection
+            .value(aws_sigv4::BASE_URL)
+            .filter(|url| !url.is_empty()),
+        _ => None,
+    }
+}
+
 /// Makes credentials of what a person entered, with a request to the provider
 /// where the mode logs in.
 ///
@@ -376,17 +413,22 @@ impl Credentials {
     /// that. Not called when the caller brings an `Authorization`.
     ///
     /// # Errors
-    /// [`Error::Sign`], [`Error::Unusable`].
-    pub(crate) fn sign(&self, _call: ToSign<'_>) -> Result<(), Error> {
-        Ok(())
+    /// [`Error::Sign`], [`Error::Unusable`], and those of the mode.
+    pub(crate) fn sign(&self, call: ToSign<'_>) -> Result<(), Error> {
+        match self {
+            Self::OAuth1(token) => token.sign(call),
+            Self::Tba(tba) => tba.sign(call),
+            Self::AwsSigV4(login) => aws_sigv4::sign(login, call),
+            _ => Ok(()),
+        }
     }
 
     /// Whether [`Credentials::sign`] must see the body, which `body_headers`
     /// describe, so that it cannot be sent as it comes.
-    pub(crate) fn signs_body(&self, _config: &Config<'_>, body_headers: &HeaderMap) -> bool {
+    pub(crate) fn signs_body(&self, config: &Config<'_>, body_headers: &HeaderMap) -> bool {
         match self {
             Self::OAuth1(_) | Self::Tba(_) => is_form(body_headers),
-            Self::AwsSigV4(_) => true,
+            Self::AwsSigV4(_) => aws_sigv4::signs_body(config),
             _ => false,
         }
     }

@@ -41,6 +41,17 @@ impl<'a> RequestScope<'a> {
         }
     }
 
+    /// A credential, or what the integration has in its place: some providers
+    /// give one key to all connections.
+    fn credential(&self, name: &str) -> Option<Cow<'_, str>> {
+        let entered = self.credentials.and_then(|own| own.field(name));
+        entered.or_else(|| {
+            let fields = &self.config.template.integration_config.0;
+            fields.get(name)?;
+            self.config.integration.value(name)
+        })
+    }
+
     /// At a given time, with a given id.
     pub(crate) fn at(self, now: DateTime<Utc>, random: Uuid) -> Self {
         Self {
@@ -94,7 +105,7 @@ impl Scope for RequestScope<'_> {
     fn lookup(&self, path: &Path) -> Option<Cow<'_, str>> {
         match path.root() {
             Root::ConnectionConfig | Root::IntegrationConfig => self.config.lookup(path),
-            Root::Credentials => self.credentials?.field(path.key()),
+            Root::Credentials => self.credential(path.key()),
             Root::AssertionOption | Root::Step(_) => None,
             Root::Bare => self.name(path.key()),
         }

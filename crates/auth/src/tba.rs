@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::oauth1;
-#[cfg(any())]
 use crate::request::ToSign;
 use crate::sign::oauth1::{Stamp, Token};
 use crate::{Client, Credentials, Entered, Error, OwnClient, Rejected, secret};
@@ -129,7 +128,6 @@ impl Tba {
         Some(Cow::Borrowed(secret.expose_secret()))
     }
 
-    #[cfg(any())]
     /// Signs a call, with the account as its realm.
     ///
     /// # Errors

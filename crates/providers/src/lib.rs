@@ -27,7 +27,7 @@ pub use check::{Finding, Findings, Severity};
 pub use config::{Config, ConfigValues};
 pub use field::{Field, FieldError, FieldFormat, FieldType, Fields, VisibleWhen};
 pub use mode::AuthMode;
-pub use param::Param;
+pub use param::{Entries, Param};
 pub use pattern::Pattern;
 pub use slug::{InvalidSlug, check_slug};
 pub use template::{

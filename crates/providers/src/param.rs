@@ -1,10 +1,9 @@
 //! Parameters of authorize and token requests: a JSON value whose texts may
 //! have placeholders.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Deserialize, Deserializer, Serialize, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::Value;
 
 use crate::interpolate::{Scope, Text, Unresolved};
@@ -21,7 +20,17 @@ pub enum Param {
     /// Values in order.
     List(Vec<Self>),
     /// Values by key.
-    Map(BTreeMap<String, Self>),
+    Map(Entries),
+}
+
+/// Values by key, in the template's order: an XML schema asks for its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entries(pub Vec<(String, Param)>);
+
+impl Serialize for Entries {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_map(self.0.iter().map(|(key, value)| (key, value)))
+    }
 }
 
 impl Param {
@@ -41,8 +50,8 @@ impl Param {
             ),
             Self::Map(entries) => {
                 let entry =
-                    |(key, value): (&String, &Self)| Ok((key.clone(), value.evaluate(scope)?));
-                Value::Object(entries.iter().map(entry).collect::<Result<_, _>>()?)
+                    |(key, value): &(String, Self)| Ok((key.clone(), value.evaluate(scope)?));
+                Value::Object(entries.0.iter().map(entry).collect::<Result<_, _>>()?)
             }
         })
     }
@@ -97,11 +106,11 @@ impl<'de> de::Visitor<'de> for Visitor {
     }
 
     fn visit_map<A: de::MapAccess<'de>>(self, mut entries: A) -> Result<Param, A::Error> {
-        let mut map = BTreeMap::new();
-        while let Some((key, value)) = entries.next_entry()? {
-            map.insert(key, value);
+        let mut map = Vec::new();
+        while let Some(entry) = entries.next_entry()? {
+            map.push(entry);
         }
-        Ok(Param::Map(map))
+        Ok(Param::Map(Entries(map)))
     }
 }
 

@@ -139,10 +139,12 @@ pub(crate) fn wants_plain(call: &Call<'_>, live: &Live) -> bool {
     call.instructions.options.decompress || by_template()
 }
 
-/// The OAuth client, for the templates whose headers or query send its id.
+/// The OAuth client, for the modes that sign by it and the templates whose
+/// headers or query send its id.
 fn client(live: &Live) -> Option<Client> {
     let proxy = live.template.proxy.as_ref()?;
-    if proxy.headers.is_empty() && proxy.query.is_empty() && proxy.body.is_empty() {
+    let names_it = !(proxy.headers.is_empty() && proxy.query.is_empty() && proxy.body.is_empty());
+    if !names_it && !linkspan_auth::signs_with_client(live.template.auth_mode) {
         return None;
     }
     Some(Client {

@@ -157,7 +157,7 @@ pub async fn open(
         let message = "end_user is required when there are no tags";
         return Err(Error::invalid_body("invalid_type", message, &["end_user"]));
     }
-    let details = Details {
+    let mut details = Details {
         end_user: request.end_user.map(limits::end_user).transpose()?,
         organization: request.organization.map(limits::organization).transpose()?,
         defaults: request.integrations_config_defaults,
@@ -174,6 +174,7 @@ pub async fn open(
     let allowed = request.allowed_integrations;
     let known = integrations::providers(&mut conn, environment).await?;
     check_integrations(core, &known, allowed.as_deref(), &details)?;
+    make_up(core, &known, allowed.as_deref(), &mut details);
     let life = core.settings.connect_session_life;
     create(&mut conn, &keys, environment, allowed, details, life).await
 }
@@ -202,7 +203,7 @@ pub async fn reopen(
         Error::UnknownConnection { .. } => named("connection_id", &error),
         error => error,
     })?;
-    let details = Details {
+    let mut details = Details {
         end_user: request.end_user.map(limits::end_user).transpose()?,
         organization: request.organization.map(limits::organization).transpose()?,
         defaults: request.integrations_config_defaults,
@@ -221,6 +222,7 @@ pub async fn reopen(
     let known = integrations::providers(&mut conn, environment).await?;
     check_integrations(core, &known, None, &details)?;
     let allowed = Some(vec![request.integration_id]);
+    make_up(core, &known, allowed.as_deref(), &mut details);
     let life = core.settings.connect_session_life;
     create(&mut conn, &keys, environment, allowed, details, life).await
 }
@@ -277,6 +279,33 @@ fn check_integrations(
         configuration::given(&template, defaults.connection_config.clone(), place)?;
     }
     Ok(())
+}
+
+/// Adds the values that connections need which this server makes up, unless the
+/// request or the connection that is reconnected has them.
+fn make_up(
+    core: &Core,
+    known: &BTreeMap<String, String>,
+    allowed: Option<&[String]>,
+    details: &mut Details,
+) {
+    let had = details.reconnect.as_ref().map(|of| &of.connection_config);
+    let is_allowed = |key: &String| allowed.is_none_or(|allowed| allowed.contains(key));
+    for (key, provider) in known.iter().filter(|(key, _)| is_allowed(key)) {
+        let Ok(template) = core.template(provider) else {
+            continue;
+        };
+        for name in linkspan_auth::made_up(template.auth_mode) {
+            if had.is_some_and(|had| had.contains_key(*name)) {
+                continue;
+            }
+            let defaults = details.defaults.entry(key.clone()).or_default();
+            defaults
+                .connection_config
+                .entry(*name)
+                .or_insert_with(|| Uuid::new_v4().to_string().into());
+        }
+    }
 }
 
 /// What flows of a session start with, as its browser may see it: a secret's

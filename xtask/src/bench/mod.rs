@@ -8,6 +8,7 @@ mod plan;
 mod proxy;
 mod row;
 mod start;
+mod templates;
 
 use anyhow::{Result, bail};
 
@@ -32,6 +33,8 @@ struct Bench {
     /// What it measures against what, in a line.
     about: &'static str,
     run: fn(&Plan) -> Result<Vec<Row>>,
+    /// Whether it measures the program, which is built for it then.
+    of_program: bool,
 }
 
 const BENCHES: &[Bench] = &[
@@ -39,16 +42,25 @@ const BENCHES: &[Bench] = &[
         name: "proxy",
         about: "calls through the proxy, against nginx's proxy_pass to the same upstream",
         run: proxy::run,
+        of_program: true,
     },
     Bench {
         name: "credentials",
         about: "GET /connections/{id}, against pgbench's prepared single-row select",
         run: credentials::run,
+        of_program: true,
     },
     Bench {
         name: "start",
         about: "time to healthy, and what an idle server takes",
         run: start::run,
+        of_program: true,
+    },
+    Bench {
+        name: "templates",
+        about: "reading all provider templates, and preparing requests from them",
+        run: templates::run,
+        of_program: false,
     },
 ];
 
@@ -73,6 +85,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         println!("{host}");
     }
     let plan = Plan::new(arguments.smoke)?;
+    if bench.of_program {
+        plan.build_program()?;
+    }
     let rows = (bench.run)(&plan)?;
     if arguments.json {
         print!("{}", row::lines(&rows)?);

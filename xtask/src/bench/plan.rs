@@ -27,14 +27,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Builds the program, and says how to measure it.
+    /// Says how to measure.
     pub(super) fn new(is_smoke: bool) -> Result<Self> {
-        let mut build = workspace::cargo();
-        build.args(["build", "--package", "linkspan-cli"]);
-        if !is_smoke {
-            build.arg("--release");
-        }
-        workspace::run(&mut build)?;
         let target = workspace::target()?;
         let seconds = Duration::from_secs;
         let program = |profile| target.join(profile).join("linkspan");
@@ -59,5 +53,26 @@ impl Plan {
                 target,
             }
         })
+    }
+
+    /// Builds the program.
+    pub(super) fn build_program(&self) -> Result<()> {
+        let mut build = workspace::cargo();
+        build.args(["build", "--package", "linkspan-cli"]);
+        workspace::run(build.args(self.profile()))
+    }
+
+    /// What cargo is told of optimising.
+    pub(super) fn profile(&self) -> &'static [&'static str] {
+        if self.program.starts_with(self.target.join("release")) {
+            &["--release"]
+        } else {
+            &[]
+        }
+    }
+
+    /// Another program of the same build.
+    pub(super) fn program_named(&self, name: &str) -> PathBuf {
+        self.program.with_file_name(name)
     }
 }

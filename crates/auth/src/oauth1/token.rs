@@ -9,7 +9,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::request;
-#[cfg(any())]
 use crate::request::ToSign;
 use crate::sign::oauth1::{Signer, Stamp};
 use crate::{Error, OwnClient, secret, sign};
@@ -61,7 +60,6 @@ impl Token {
         Some(Cow::Borrowed(secret.expose_secret()))
     }
 
-    #[cfg(any())]
     /// Signs a call by the client that the token was given to (RFC 5849 section
     /// 3): its method, address, query, and the body if that is a form.
     ///

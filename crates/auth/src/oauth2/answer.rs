@@ -29,12 +29,16 @@ pub(super) fn read(
     secrets: &[&str],
 ) -> Result<Finished, Error> {
     let status = response.status().as_u16();
-    let Some(root) = object(response.body()) else {
+    let Some(mut root) = object(response.body()) else {
         return Err(Error::Unreadable {
             status,
             content_type: content_type(response),
         });
     };
+    let quirk = quirks::of(template)?;
+    if let Some(quirk) = quirk {
+        (quirk.answer)(&mut root);
+    }
     let holder = holder(template, &root);
     let says_no = root.get("ok") == Some(&Value::Bool(false));
     let (Some((holder, access_token)), true, false) =
@@ -60,7 +64,7 @@ pub(super) fn read(
         raw: Value::Object(root),
         ..tokens
     };
-    if let Some(quirk) = quirks::of(template)? {
+    if let Some(quirk) = quirk {
         (quirk.tokens)(&mut tokens);
     }
     Ok(Finished {
@@ -115,7 +119,7 @@ pub(crate) fn at<'a>(root: &'a Object, path: &str) -> Option<&'a Value> {
 }
 
 /// A number, or a text that is one.
-fn number(value: &Value) -> Option<f64> {
+pub(crate) fn number(value: &Value) -> Option<f64> {
     let number = match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -147,7 +151,7 @@ pub(crate) fn expires_at(
 }
 
 /// A time as epoch seconds, epoch milliseconds or a date; UTC unless it says.
-fn time(value: &Value) -> Option<DateTime<Utc>> {
+pub(crate) fn time(value: &Value) -> Option<DateTime<Utc>> {
     if let Some(number) = number(value).filter(|number| *number > 0.0) {
         let factor = if number > LARGEST_SECONDS {
             1.0
@@ -170,7 +174,7 @@ fn time(value: &Value) -> Option<DateTime<Utc>> {
 }
 
 /// At most about 30,000 years, so that adding it does not overflow.
-fn milliseconds(count: f64) -> Option<TimeDelta> {
+pub(crate) fn milliseconds(count: f64) -> Option<TimeDelta> {
     // In this range the cast is exact.
     (count.abs() < 1e15).then_some(())?;
     TimeDelta::try_milliseconds(count as i64)

@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use crate::Error;
 
+pub(crate) use answer::presentable;
 pub(crate) use begin::resolved;
 
 /// An answer as an object, as [`answer`] reads those of token endpoints.

@@ -2,10 +2,12 @@
 //! file and its line in [`ALL`]; a template names it with the key `quirk`.
 
 mod github;
+mod sentry;
 mod slack;
 
 use linkspan_providers::Template;
 use secrecy::SecretString;
+use serde_json::{Map, Value};
 
 use crate::Error;
 use crate::oauth2::Tokens;
@@ -21,6 +23,8 @@ pub(crate) struct Quirk {
     pub(crate) authorize_params: &'static [&'static str],
     /// The last word on the parameters of the authorize URL.
     pub(crate) authorize: fn(&mut Vec<(String, String)>),
+    /// Gives a token answer's values the names that they should have.
+    pub(crate) answer: fn(&mut Map<String, Value>),
     /// The last word on tokens, of which `raw` is the whole answer.
     pub(crate) tokens: fn(&mut Tokens),
     /// Names in a connection's configuration whose values open something by
@@ -40,7 +44,7 @@ pub(crate) struct Beside {
 }
 
 /// Every quirk there is.
-const ALL: &[Quirk] = &[slack::QUIRK];
+const ALL: &[Quirk] = &[sentry::QUIRK, slack::QUIRK];
 
 /// Parameters that mean something to a provider with a quirk, and are not sent
 /// to others.

@@ -19,6 +19,7 @@ pub(super) const QUIRK: Quirk = Quirk {
     name: "slack",
     authorize_params: &[USER_SCOPE],
     authorize,
+    answer: |_| {},
     tokens,
     // Whoever has this address can post to the channel.
     secret_config: &["incoming_webhook.url"],

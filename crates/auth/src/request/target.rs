@@ -6,8 +6,8 @@ use linkspan_providers::Template;
 use url::Url;
 
 use super::Prepare;
-use crate::Error;
 use crate::scope::{RequestScope, unless_unset};
+use crate::{Error, modes};
 
 pub(super) fn url(call: &Prepare<'_>, scope: &RequestScope<'_>) -> Result<Url, Error> {
     let base = base(call, scope)?;
@@ -39,6 +39,9 @@ fn blame(call: &Prepare<'_>, scope: &RequestScope<'_>, reason: String) -> Error 
 fn base<'a>(call: &'a Prepare<'_>, scope: &RequestScope<'_>) -> Result<Cow<'a, str>, Error> {
     if let Some(own) = call.base_url_override {
         return Ok(Cow::Borrowed(own.as_str()));
+    }
+    if let Some(own) = modes::base_url(call.config) {
+        return Ok(own);
     }
     let template = call.config.template;
     let proxy = template.proxy.as_ref().ok_or_else(|| Error::Template {

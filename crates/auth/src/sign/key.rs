@@ -87,6 +87,14 @@ impl PrivateKey {
         }
     }
 
+    /// RSA with SHA-256 and PKCS#1 v1.5 padding (RFC 8017 section 8.2).
+    ///
+    /// # Errors
+    /// [`Error::WrongKey`], [`Error::Key`], [`Error::Random`].
+    pub(crate) fn sign_rs256(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.sign_rsa("RSA-SHA256", &ring::signature::RSA_PKCS1_SHA256, message)
+    }
+
     /// RSA with SHA-2 and either padding.
     pub(super) fn sign_rsa(
         &self,

@@ -5,6 +5,9 @@
     reason = "a test that cannot go on should fail there"
 )]
 
+mod prepared;
+mod sample;
+
 use std::collections::{BTreeMap, VecDeque};
 
 use http::{HeaderMap, Method, Request as HttpRequest, Response};

@@ -58,19 +58,20 @@ pub(crate) fn run(file: Option<&Path>, command: Command) -> Result<()> {
     let dir = config.providers.dir.as_deref();
     match command {
         Command::Check { files } => check(dir, files),
-        Command::List { words, json } => list(&read(dir)?, &words, json),
+        Command::List { words, json } => list(&*read(dir)?, &words, json),
         Command::Show {
             slugs,
             resolved,
             json,
             ..
-        } => show(&read(dir)?, slugs, resolved, json),
+        } => show(&*read(dir)?, slugs, resolved, json),
         Command::Schema => Ok(()),
     }
 }
 
 fn read(dir: Option<&Path>) -> Result<Arc<Catalogue>> {
-    Ok(Templates::read(dir)?.current())
+    let templates = Templates::read(dir)?;
+    Ok(templates.current())
 }
 
 /// Prints lines, as long as somebody reads them.

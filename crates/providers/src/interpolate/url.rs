@@ -11,7 +11,7 @@ use url::Url;
 
 use super::node::{self, Node};
 use super::parse::Problem;
-use super::{ParseError, Scope, Text, Unresolved, deserialize_str, first_resolved};
+use super::{ParseError, Path, Scope, Text, Unresolved, deserialize_str, first_resolved};
 
 /// Everything but RFC 3986's unreserved characters.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC
@@ -103,6 +103,12 @@ impl UrlText {
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.text.as_str()
+    }
+
+    /// What its placeholders name, in all its alternatives.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        self.text.paths()
     }
 
     /// The URL as text, its values encoded, not yet checked to be one. An empty

@@ -2,6 +2,8 @@
 
 mod check;
 mod facts;
+mod fuzz;
+mod placeholders;
 mod schema;
 
 use std::fs;

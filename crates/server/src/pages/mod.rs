@@ -86,6 +86,7 @@ fn opener_policy(response: &mut HttpResponse, policy: &'static str) {
 pub(crate) fn connect_script() -> HttpResponse {
     script(concat!(
         include_str!("connect/fields.js"),
+        include_str!("connect/modes.js"),
         include_str!("connect/popup.js"),
         include_str!("connect/page.js")
     ))

@@ -92,6 +92,7 @@ async fn view(Session(session): Session, state: web::Data<State>) -> Result<Http
         data: ConnectSessionView {
             allowed_integrations: session.allowed_integrations,
             integrations_config_defaults: defaults,
+            overrides: session.details.overrides,
             end_user: session.details.end_user,
             is_reconnecting: session.details.reconnect.is_some(),
             websockets_path: state.websockets_path.clone(),

@@ -5,7 +5,6 @@ use actix_web::cookie::{Cookie, SameSite, time};
 use actix_web::http::header::{LOCATION, REFERER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::ErrorCode;
-use linkspan_api::connections::Object;
 use linkspan_api::popup::{PopupError, PopupMessage};
 use linkspan_auth::quirks;
 use linkspan_shared::connections::{begin, finish};

@@ -145,7 +145,8 @@ async fn a_body_says_when_to_try_again_and_arrives_whole_if_nobody_does() {
     }
 }
 
-const MERGED: &str = "  body: { key: k1, org: '${connectionConfig.org}' }\n";
+const MERGED: &str = "  body: { key: k1, org: '${connectionConfig.org}' }
+connection_config:\n  org: { type: string, title: O, optional: true }\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_adds_to_json_and_takes_it_whole() {

@@ -193,7 +193,9 @@ pub(super) fn connection_config(
     from_browser.retain(|name, _| {
         let key = configuration::key(name);
         let is_automated = fields.get(key).is_some_and(|field| field.automated);
-        !is_automated && !set.contains_key(key) && !PLATFORMS.contains(&key)
+        let is_backends =
+            PLATFORMS.contains(&key) || linkspan_auth::backends(template.auth_mode).contains(&key);
+        !is_automated && !set.contains_key(key) && !is_backends
     });
     let from_browser = configuration::given(template, from_browser, Place::PARAMS)?;
     let had = details.reconnect.as_ref();

@@ -132,7 +132,7 @@ pub async fn create(
     let created = new.insert(&mut conn, &keys, environment).await?;
     // Whoever has the key registers, so that no two do.
     drop(conn);
-    if let Err(error) = registered(core, &created, template).await {
+    if let Err(error) = registered(core, &created, &template).await {
         remove(core, &created).await?;
         return Err(error);
     }
@@ -165,7 +165,7 @@ pub async fn quickstart(
     request: QuickstartIntegration,
 ) -> Result<Integration, Error> {
     if let Some(template) = core.catalogue.get(&request.provider)
-        && linkspan_auth::needs_client(template)
+        && linkspan_auth::needs_client(&template)
     {
         return Err(Error::NoSharedClient(request.provider));
     }

@@ -38,6 +38,14 @@ function mistake({ schema, title }, text) {
   return null;
 }
 
+/** Keys and certificates, which are pasted with their line breaks (PEM, JSON). */
+const LINES = /^(client_)?private_?key$|^client_certificate$|^assertion$/i;
+
+/** Whether a field takes several lines, which a pattern of another form forbids. */
+function hasLines(name, { pattern }) {
+  return LINES.test(name) && (!pattern || pattern.includes('BEGIN'));
+}
+
 let numbered = 0;
 
 /** One field with its label, help and error; `group` is where its value goes. */
@@ -46,11 +54,13 @@ class Field {
     this.group = group;
     this.name = name;
     this.schema = schema;
-    this.title = schema.title || name;
+    // Some templates' titles say it themselves, and the label says it below.
+    this.title = (schema.title || name).replace(/ \(optional\)$/i, '');
     this.isRequired = isRequired;
     this.element = document.getElementById('field').content.cloneNode(true).firstElementChild;
     const id = `field-${(numbered += 1)}`;
-    this.input = schema.enum ? this.#select() : this.#text();
+    if (schema.enum) this.input = this.#select();
+    else this.input = hasLines(name, schema) ? this.#lines() : this.#text();
     Object.assign(this.input, { id, name, required: isRequired });
     const label = this.element.querySelector('label');
     label.htmlFor = id;
@@ -61,14 +71,26 @@ class Field {
   }
 
   #text() {
-    const { schema } = this;
-    return Object.assign(document.createElement('input'), {
-      type: schema.secret ? 'password' : { email: 'email', uri: 'url' }[schema.format] ?? 'text',
-      placeholder: schema.example ?? '',
-      value: schema.default_value ?? '',
+    const { secret, format } = this.schema;
+    const type = secret ? 'password' : { email: 'email', uri: 'url' }[format] ?? 'text';
+    return this.#typed('input', { type });
+  }
+
+  #lines() {
+    const placeholder = this.schema.pattern ? '-----BEGIN …' : '';
+    return this.#typed('textarea', { rows: 6, placeholder });
+  }
+
+  #typed(tag, more) {
+    const { example, default_value: preset } = this.schema;
+    return Object.assign(document.createElement(tag), {
+      placeholder: example ?? '',
+      // What the form goes back to when it is reset.
+      defaultValue: preset ?? '',
       autocomplete: 'off',
       autocapitalize: 'none',
       spellcheck: false,
+      ...more,
     });
   }
 
@@ -100,6 +122,12 @@ class Field {
     this.input.setAttribute('aria-describedby', describing.filter(Boolean).join(' '));
   }
 
+  /** Without an order: the configuration, then names, then what is secret. */
+  get rank() {
+    if (this.group === 'config') return 0;
+    return this.schema.secret || this.input.type === 'textarea' ? 2 : 1;
+  }
+
   get value() {
     if (this.element.hidden) return '';
     // A password may begin or end with a space.
@@ -125,7 +153,7 @@ class Field {
 class Fields {
   /** `either` names fields of which one must be filled. */
   constructor(list, either) {
-    this.list = list.sort((a, b) => (a.schema.order ?? Infinity) - (b.schema.order ?? Infinity) || 0);
+    this.list = list.sort((a, b) => (a.schema.order ?? Infinity) - (b.schema.order ?? Infinity) || a.rank - b.rank);
     this.either = list.filter((field) => either.includes(field.name) && field.group === 'credentials');
     for (const field of list) field.input.addEventListener('input', () => this.reveal());
     this.reveal();

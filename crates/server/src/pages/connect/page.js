@@ -4,21 +4,6 @@
 const status = document.getElementById('status');
 const token = new URLSearchParams(location.hash.slice(1)).get('session_token');
 
-/** Where each mode's credentials go, and which fields they are. */
-const MODES = {
-  OAUTH2: { credentials: [] },
-  API_KEY: { path: '/api-auth/api-key', credentials: ['apiKey'] },
-  BASIC: { path: '/api-auth/basic', credentials: ['username', 'password'], isEither: true },
-  NONE: { path: '/auth/unauthenticated', credentials: [] },
-};
-
-/** Shown for credentials that a template says nothing of. */
-const UNTOLD = {
-  apiKey: { title: 'API key', secret: true },
-  username: { title: 'Username' },
-  password: { title: 'Password', secret: true },
-};
-
 /** What the server refused, with the fields that it names. */
 class Refused extends Error {
   constructor({ code, message, errors = [] }) {
@@ -58,29 +43,31 @@ function isAskedFor(schema, mode) {
 }
 
 /** The fields that a person fills in for an integration. */
-function fieldsOf(integration, provider, mode, session) {
-  const preset = session.integrations_config_defaults?.[integration.unique_key]?.connection_config ?? {};
-  const hint = session.isReconnecting ? 'Leave it empty to keep what there is.' : '';
+function fieldsOf(provider, mode, preset, isReconnecting) {
+  const hint = isReconnecting ? 'Leave it empty to keep what there is.' : '';
   const isShown = ([, schema]) => !schema.automated && !schema.hidden;
+  const entered = credentialsOf(provider, mode).filter(isShown);
+  const names = entered.map(([name]) => name);
   const config = Object.entries(provider.connection_config ?? {})
     .filter(isShown)
-    .filter(([name]) => (preset[name] ?? '') === '')
+    .filter(([name]) => (preset[name] ?? '') === '' && !names.includes(name))
     .map(([name, schema]) => {
-      const isRequired = !schema.optional && schema.default_value === undefined && !session.isReconnecting;
+      const isRequired = !schema.optional && schema.default_value === undefined && !isReconnecting;
       return new Field('config', name, schema, { isRequired, hint });
     });
-  const credentials = mode.credentials
-    .map((name) => [name, provider.credentials?.[name] ?? UNTOLD[name]])
-    .filter(isShown)
-    .map(([name, schema]) => new Field('credentials', name, schema, { isRequired: isAskedFor(schema, mode) }));
-  return new Fields([...config, ...credentials], mode.isEither ? mode.credentials : []);
+  const secrets = (group, fields) =>
+    fields.map(([name, schema]) => new Field(group, name, schema, { isRequired: isAskedFor(schema, mode) }));
+  const credentials = secrets('credentials', entered);
+  const options = secrets('option', Object.entries(provider.assertion_option ?? {}).filter(isShown));
+  return new Fields([...config, ...credentials, ...options], mode.isEither ? names : []);
 }
 
 /** One integration's entry in the list. */
 class Entry {
   constructor(integration, provider, session) {
     this.key = integration.unique_key;
-    this.mode = MODES[provider.auth_mode];
+    this.provider = provider;
+    this.mode = modeOf(provider);
     this.session = session;
     this.element = document.getElementById('integration').content.cloneNode(true).firstElementChild;
     [this.button, this.submit] = this.element.querySelectorAll('button');
@@ -91,12 +78,15 @@ class Entry {
     heading.id = `integration-${(numbered += 1)}`;
     this.button.setAttribute('aria-describedby', heading.id);
     this.form.setAttribute('aria-labelledby', heading.id);
+    this.#help(integration.display_name);
     if (!this.mode) {
       this.button.hidden = true;
       this.say('Accounts of this kind cannot be connected on this page.', 'bad');
       return;
     }
-    this.fields = fieldsOf(integration, provider, this.mode, session);
+    const preset = session.integrations_config_defaults?.[this.key]?.connection_config ?? {};
+    this.fields = fieldsOf(provider, this.mode, preset, session.isReconnecting);
+    this.#externalId(preset.external_id);
     this.form.querySelector('.fields').append(...this.fields.list.map((field) => field.element));
     this.button.addEventListener('click', () => (this.hasForm ? this.toggle() : this.connect()));
     this.form.addEventListener('submit', (event) => {
@@ -104,6 +94,25 @@ class Entry {
       if (this.fields.check()) this.connect();
     });
     this.toggle(false);
+  }
+
+  /** Links the guide that the session names, or the provider's own. */
+  #help(name) {
+    const address = this.session.overrides?.[this.key]?.docs_connect ?? this.provider.docs;
+    if (!/^https?:$/.test(URL.canParse(address) ? new URL(address).protocol : '')) return;
+    const link = this.element.querySelector('.help a');
+    link.href = address;
+    link.textContent = `How to connect ${name}`;
+    link.parentElement.hidden = false;
+  }
+
+  /** What an AWS role must ask for before it lets anybody in. */
+  #externalId(id) {
+    if (!id || this.provider.auth_mode !== 'AWS_SIGV4') return;
+    const note = this.form.querySelector('.note');
+    const code = Object.assign(document.createElement('code'), { textContent: id });
+    note.append("Put this external ID into the role's trust policy (sts:ExternalId): ", code);
+    note.hidden = false;
   }
 
   get hasForm() {
@@ -131,14 +140,27 @@ class Entry {
       // The window must open before anything is waited for.
       const connecting = this.mode.path ? this.#send() : this.#authorise();
       this.say('Connecting…');
-      const id = await connecting;
+      const made = await connecting;
       this.form.reset();
+      this.fields.reveal();
       this.toggle(false);
-      this.say(`Connected. The connection's id is ${id}.`, 'good');
+      this.#made(made);
     } catch (error) {
       this.#fail(error);
     } finally {
       this.#enable();
+    }
+  }
+
+  #made({ id, isPending }) {
+    const { display_name: name } = this.provider;
+    const its = `The connection's id is ${id}.`;
+    if (!isPending) {
+      this.say(`Connected. ${its}`, 'good');
+    } else if (this.mode === OUTBOUND) {
+      this.say(`Prepared. Now install the app on ${name}'s own pages: that completes the connection. ${its}`);
+    } else {
+      this.say(`Waiting for ${name} to confirm. Somebody may have to approve the request there. ${its}`);
     }
   }
 
@@ -160,9 +182,12 @@ class Entry {
   }
 
   async #send() {
-    const body = JSON.stringify(this.fields.values('credentials'));
+    const options = this.fields.values('option');
+    const entered = this.fields.values('credentials');
+    const body = JSON.stringify(Object.keys(options).length ? { ...entered, assertionOption: options } : entered);
     const path = flow(this.mode.path, this.key, this.fields.values('config'));
-    return (await api(path, { method: 'POST', body })).connectionId;
+    const { connectionId: id, isPending } = await api(path, { method: 'POST', body });
+    return { id, isPending };
   }
 
   #fail(error) {

@@ -11,7 +11,7 @@ const LOOK = 500;
  * A provider's page may cut its window off, which then looks closed from here and
  * is not: `onClosed` is called, and the result is waited for all the same.
  * @param {(channel: string) => string} address of the flow
- * @returns {{result: Promise<string>, abandon: () => void}} the connection's id
+ * @returns {{result: Promise<{id: string, isPending: boolean}>, abandon: () => void}} the connection
  */
 function popup(websocketsPath, address, onClosed) {
   const left = Math.max((screen.width - 500) / 2, 0);
@@ -48,7 +48,7 @@ function popup(websocketsPath, address, onClosed) {
         opened.location = address(message.ws_client_id);
       } else if (message.message_type === 'success') {
         abandon();
-        resolve(message.connection_id);
+        resolve({ id: message.connection_id, isPending: message.is_pending });
       } else {
         fail(message.error_desc);
       }

@@ -37,7 +37,7 @@ fn templates() -> TempDir {
         )
         .unwrap();
     };
-    let verified = "proxy:\n  base_url: ${integrationConfig.baseUrl}\n  verification:\n    \
+    let verified = "connection_config:\n  org: { type: string, title: O, optional: true }\nproxy:\n  base_url: ${integrationConfig.baseUrl}\n  verification:\n    \
                     method: GET\n    endpoints: [/nowhere, '/me?org=${connectionConfig.org}']\n";
     write(
         "basic-verified",
@@ -54,7 +54,7 @@ fn templates() -> TempDir {
              proxy:\n  base_url: ${integrationConfig.baseUrl}\n  verification: { endpoints: [ENDPOINT] }\n";
         write(slug, &yaml.replace("ENDPOINT", endpoint));
     }
-    write("demo-alias", "alias: demo\ndisplay_name: Alias\n");
+    write("demo-alias", "alias: demo\n");
     write(
         "key-verified",
         &format!(
@@ -111,6 +111,25 @@ async fn call(app: &TestApp, key: &str, connection: &str, path: &str, base: Opti
         .await
 }
 
+/// An integration with these credentials of its own, whose key is the provider's
+/// slug.
+async fn set_up(app: &TestApp, provider: &str, credentials: Value) {
+    let body = json!({ "unique_key": provider, "provider": provider, "credentials": credentials });
+    let reply = app.post("/integrations", body).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+}
+
+/// Goes where a browser is sent.
+async fn follow(app: &TestApp, location: &str) -> Reply {
+    let request = http::Request::get(location).body(bytes::Bytes::new());
+    app.send(request.unwrap()).await
+}
+
+fn bearer(app: &TestApp) -> String {
+    use secrecy::ExposeSecret as _;
+    format!("Bearer {}", app.dev.api_key.expose_secret())
+}
+
 /// The connection after a refresh that was asked for.
 async fn refreshed(app: &TestApp, key: &str, connection: &str) -> Reply {
     let query = format!("provider_config_key={key}&force_refresh=true");
@@ -149,6 +168,6 @@ async fn a_folders_template_may_build_on_a_built_in_one() {
     let folder = templates();
     let app = start(&folder).await;
     let shown = app.get("/providers/demo-alias").await.json();
-    assert_eq!(shown["data"]["display_name"], "Alias");
+    assert_eq!(shown["data"]["display_name"], "Test");
     assert_eq!(shown["data"]["auth_mode"], "OAUTH2");
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use linkspan_auth::aws_sigv4::Fault;
 use linkspan_auth::{Credentials, Error as Auth, TransportError};
 use linkspan_providers::Config;
 use secrecy::ExposeSecret;
@@ -234,6 +235,7 @@ fn counts(error: &Error) -> bool {
                 | Auth::Refused { .. }
                 | Auth::Unreadable { .. }
                 | Auth::NoAccessToken { .. }
+                | Auth::Aws(Fault::Refused { .. })
         )
     )
 }
