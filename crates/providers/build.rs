@@ -66,7 +66,7 @@ fn resolve(
         return Err(format!("{slug} is an alias of itself").into());
     }
     let mut keys = resolve(files, parent, depth + 1)?;
-    keys.remove("known_fault");
+    keys.shift_remove("known_fault");
     keys.extend(own.clone());
     Ok(keys)
 }

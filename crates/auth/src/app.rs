@@ -312,4 +312,4 @@ impl ConfigValues for Values<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -77,6 +77,9 @@ impl Login {
 
     /// The value of a placeholder.
     pub(crate) fn field(&self, name: &str) -> Option<Cow<'_, str>> {
+        if let Some(path) = name.strip_prefix("raw.") {
+            return scalar(&self.raw, path);
+        }
         let secret = match name {
             "token" | "accessToken" | "access_token" => &self.token,
             "refreshToken" | "refresh_token" => self.refresh_token.as_ref()?,
@@ -104,6 +107,18 @@ impl Login {
     pub(crate) fn bearer(&self) -> Result<HeaderValue, Error> {
         HeaderValue::try_from(format!("Bearer {}", self.token.expose_secret()))
             .map_err(|_| Error::Header(AUTHORIZATION.to_string()))
+    }
+}
+
+/// The text, number or boolean at a dotted path.
+fn scalar<'a>(answer: &'a Value, path: &str) -> Option<Cow<'a, str>> {
+    match path
+        .split('.')
+        .try_fold(answer, |value, key| value.get(key))?
+    {
+        Value::String(text) => Some(Cow::Borrowed(text)),
+        value @ (Value::Number(_) | Value::Bool(_)) => Some(Cow::Owned(value.to_string())),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
     }
 }
 

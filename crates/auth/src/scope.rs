@@ -209,6 +209,23 @@ mod tests {
     }
 
     #[test]
+    fn a_key_has_a_fingerprint() {
+        with_scope(|scope| {
+            let stored = serde_json::json!({
+                "type": "BASIC", "username": "",
+                "password": include_str!("sign/vectors/rfc7515-a2-pkcs1.pem"),
+            });
+            let credentials: Credentials = serde_json::from_value(stored).unwrap();
+            let scope = RequestScope::new(scope.config, None, Some(&credentials));
+            let text = Text::parse("${fingerprint(${credentials.password})}").unwrap();
+            assert_eq!(
+                text.evaluate(&scope).as_deref(),
+                Ok("SHA256:b9E8JDWjYefFiM0X9V9a098Bd6ZsFyemogCEX016uIw=")
+            );
+        });
+    }
+
+    #[test]
     fn a_function_that_fails_is_no_unset_value() {
         with_scope(|scope| {
             let value = |text: &str| Text::parse(text).unwrap().evaluate(&scope);

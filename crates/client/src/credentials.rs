@@ -1,11 +1,15 @@
 //! A connection's credentials.
 
+mod import;
+
 use chrono::{DateTime, Utc};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::Object;
+
+pub use import::ImportCredentials;
 
 /// The credentials of a connection. `Debug` hides them.
 #[derive(Clone)]
@@ -22,6 +26,33 @@ pub enum Credentials {
         /// The provider's last answer to a token request, as it was. It holds
         /// the tokens too.
         raw: Object,
+    },
+    /// A token that signs calls, of an OAuth 1.0a provider (`OAUTH1`).
+    OAuth1 {
+        /// Names it.
+        token: SecretString,
+        /// Signs.
+        token_secret: SecretString,
+    },
+    /// A token that signs calls, as the person entered it (`TBA`).
+    Tba {
+        /// Names it.
+        token_id: SecretString,
+        /// Signs.
+        token_secret: SecretString,
+    },
+    /// What the person entered and what it bought: `OAUTH2_CC`, `TWO_STEP`, `JWT`,
+    /// `APP`, `BILL`, `SIGNATURE` and `AWS_SIGV4`.
+    Login {
+        /// The mode: the field `type`.
+        kind: String,
+        /// What calls carry, where that is one token; a session or the keys of a
+        /// role are among the fields.
+        token: Option<SecretString>,
+        /// When it stops working.
+        expires_at: Option<DateTime<Utc>>,
+        /// All fields: those that were entered, and those that were bought.
+        fields: Object,
     },
     /// A key that the person entered (`API_KEY`).
     ApiKey(SecretString),
@@ -53,6 +84,9 @@ impl Credentials {
     pub fn kind(&self) -> &str {
         match self {
             Self::OAuth2 { .. } => "OAUTH2",
+            Self::OAuth1 { .. } => "OAUTH1",
+            Self::Tba { .. } => "TBA",
+            Self::Login { kind, .. } => kind,
             Self::ApiKey(_) => "API_KEY",
             Self::Basic { .. } => "BASIC",
             Self::None => "NONE",
@@ -66,38 +100,71 @@ impl Credentials {
     pub fn access_token(&self) -> Option<SecretString> {
         match self {
             Self::OAuth2 { access_token, .. } => Some(access_token.clone()),
+            Self::Login { token, .. } => token.clone(),
             Self::Other { fields, .. } => text(fields, "access_token").map(SecretString::from),
             _ => None,
         }
     }
 
     fn read(fields: Object) -> Self {
-        let secret = |name| text(&fields, name).map(SecretString::from);
-        let known = match text(&fields, "type") {
-            None => Some(Self::NotShown),
-            Some("OAUTH2") => secret("access_token").map(|access_token| Self::OAuth2 {
-                access_token,
-                refresh_token: secret("refresh_token"),
-                expires_at: text(&fields, "expires_at").and_then(|at| at.parse().ok()),
-                raw: fields
-                    .get("raw")
-                    .and_then(Value::as_object)
-                    .cloned()
-                    .unwrap_or_default(),
-            }),
-            Some("API_KEY") => secret("apiKey").map(Self::ApiKey),
-            Some("BASIC") => Some(Self::Basic {
-                username: text(&fields, "username").unwrap_or_default().to_owned(),
-                password: secret("password").unwrap_or_default(),
-            }),
-            Some("NONE") => Some(Self::None),
-            Some(_) => None,
-        };
-        known.unwrap_or_else(|| Self::Other {
+        Self::known(&fields).unwrap_or_else(|| Self::Other {
             kind: text(&fields, "type").unwrap_or_default().to_owned(),
             fields,
         })
     }
+
+    /// Those whose mode is known, with the fields that it must have.
+    fn known(fields: &Object) -> Option<Self> {
+        let secret = |name| text(fields, name).map(SecretString::from);
+        let expires_at = text(fields, "expires_at").and_then(|at| at.parse().ok());
+        let known = match text(fields, "type") {
+            None => Self::NotShown,
+            Some("OAUTH2") => Self::OAuth2 {
+                access_token: secret("access_token")?,
+                refresh_token: secret("refresh_token"),
+                expires_at,
+                raw: object(fields, "raw"),
+            },
+            Some("OAUTH1") => Self::OAuth1 {
+                token: secret("oauth_token")?,
+                token_secret: secret("oauth_token_secret")?,
+            },
+            Some("TBA") => Self::Tba {
+                token_id: secret("token_id")?,
+                token_secret: secret("token_secret")?,
+            },
+            Some(kind) if LOGINS.contains(&kind) => Self::Login {
+                kind: kind.to_owned(),
+                token: secret("token").or_else(|| secret("access_token")),
+                expires_at,
+                fields: fields.clone(),
+            },
+            Some("API_KEY") => Self::ApiKey(secret("apiKey")?),
+            Some("BASIC") => Self::Basic {
+                username: text(fields, "username").unwrap_or_default().to_owned(),
+                password: secret("password").unwrap_or_default(),
+            },
+            Some("NONE") => Self::None,
+            Some(_) => return None,
+        };
+        Some(known)
+    }
+}
+
+/// The modes in which what is entered buys what calls carry.
+const LOGINS: &[&str] = &[
+    "OAUTH2_CC",
+    "TWO_STEP",
+    "JWT",
+    "APP",
+    "BILL",
+    "SIGNATURE",
+    "AWS_SIGV4",
+];
+
+fn object(fields: &Object, name: &str) -> Object {
+    let object = fields.get(name).and_then(Value::as_object);
+    object.cloned().unwrap_or_default()
 }
 
 fn text<'f>(fields: &'f Object, name: &str) -> Option<&'f str> {
@@ -116,77 +183,11 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-/// Credentials that a connection is imported with. `Debug` hides them.
-#[derive(Clone)]
-pub struct ImportCredentials(pub(crate) Object);
-
-impl ImportCredentials {
-    /// Tokens of an OAuth 2.0 provider. Without a refresh token and an end of
-    /// validity the access token is used until the provider refuses it.
-    pub fn oauth2(access_token: &SecretString) -> Self {
-        Self::of("OAUTH2").with_secret("access_token", access_token)
-    }
-
-    /// A key.
-    pub fn api_key(key: &SecretString) -> Self {
-        // The contract's own spelling.
-        Self::of("API_KEY").with_secret("apiKey", key)
-    }
-
-    /// A user name and a password.
-    pub fn basic(username: &str, password: &SecretString) -> Self {
-        Self::of("BASIC")
-            .with("username", json!(username))
-            .with_secret("password", password)
-    }
-
-    /// None: for providers that need no credentials.
-    #[must_use]
-    pub fn none() -> Self {
-        Self::of("NONE")
-    }
-
-    /// Those of any mode, by its name on the wire; add its fields by
-    /// [`with`](Self::with) and [`with_secret`](Self::with_secret).
-    #[must_use]
-    pub fn of(kind: &str) -> Self {
-        Self(Object::from_iter([("type".to_owned(), json!(kind))]))
-    }
-
-    /// Adds a refresh token.
-    #[must_use]
-    pub fn refresh_token(self, token: &SecretString) -> Self {
-        self.with_secret("refresh_token", token)
-    }
-
-    /// Says when the access token stops working.
-    #[must_use]
-    pub fn expires_at(self, at: DateTime<Utc>) -> Self {
-        self.with("expires_at", json!(at))
-    }
-
-    /// Adds a field.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.0.insert(name.to_owned(), value);
-        self
-    }
-
-    /// Adds a field that is a secret.
-    #[must_use]
-    pub fn with_secret(self, name: &str, secret: &SecretString) -> Self {
-        self.with(name, json!(secret.expose_secret()))
-    }
-}
-
-impl std::fmt::Debug for ImportCredentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ImportCredentials(hidden)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+    use serde_json::json;
+
     use super::*;
 
     fn read(value: Value) -> Credentials {
@@ -206,17 +207,52 @@ mod tests {
                 ..
             }
         ));
-        let jwt = read(json!({ "type": "OAUTH2_CC", "access_token": "s3cret" }));
-        assert!(matches!(&jwt, Credentials::Other { kind, .. } if kind == "OAUTH2_CC"));
-        for one in [&oauth, &jwt] {
+        let custom = read(json!({ "type": "CUSTOM", "access_token": "s3cret" }));
+        assert!(matches!(&custom, Credentials::Other { kind, .. } if kind == "CUSTOM"));
+        let app = read(json!({ "type": "APP", "access_token": "s3cret" }));
+        let client = read(json!({
+            "type": "OAUTH2_CC", "token": "s3cret", "client_id": "me",
+            "expires_at": "2030-01-01T00:00:00Z",
+        }));
+        let Credentials::Login { fields, .. } = &client else {
+            panic!("{client:?}");
+        };
+        assert_eq!(fields["client_id"], "me");
+        for one in [&oauth, &custom, &app, &client] {
             assert_eq!(one.access_token().unwrap().expose_secret(), "s3cret");
         }
+        let session = read(json!({ "type": "BILL", "session_id": "s3cret" }));
         let key = read(json!({ "type": "API_KEY", "apiKey": "s3cret" }));
         let basic = read(json!({ "type": "BASIC", "username": "me", "password": "s3cret" }));
-        for one in [&oauth, &jwt, &key, &basic] {
+        let signing = [
+            read(
+                json!({ "type": "OAUTH1", "oauth_token": "s3cret", "oauth_token_secret": "s3cret" }),
+            ),
+            read(json!({ "type": "TBA", "token_id": "s3cret", "token_secret": "s3cret" })),
+        ];
+        for one in [&session, &key, &basic, &signing[0], &signing[1]] {
+            assert!(one.access_token().is_none(), "{one:?}");
+        }
+        for one in [
+            &oauth,
+            &custom,
+            &app,
+            &client,
+            &session,
+            &key,
+            &basic,
+            &signing[0],
+            &signing[1],
+        ] {
             assert!(!format!("{one:?}").contains("s3cret"));
         }
-        assert!(key.access_token().is_none() && basic.access_token().is_none());
+        assert_eq!([signing[0].kind(), signing[1].kind()], ["OAUTH1", "TBA"]);
         assert!(matches!(read(json!({})), Credentials::NotShown));
+    }
+
+    #[test]
+    fn what_lacks_its_fields_is_read_as_it_is() {
+        let half = read(json!({ "type": "OAUTH1", "oauth_token": "s3cret" }));
+        assert!(matches!(&half, Credentials::Other { kind, .. } if kind == "OAUTH1"));
     }
 }

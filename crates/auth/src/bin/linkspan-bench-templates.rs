@@ -34,7 +34,10 @@ fn main() -> Result<(), Failure> {
     let load = begun.elapsed().as_secs_f64() * 1e3;
     let mix: Vec<_> = templates
         .iter()
-        .filter_map(|template| Some((&**template, Sample::of(template)?)))
+        .filter_map(|template| {
+            let template: &Template = template;
+            Some((template, Sample::of(template)?))
+        })
         .collect();
     let bearer = Template::parse("bearer", BEARER)?;
     let sample = Sample::of(&bearer).ok_or("the template has no proxy")?;

@@ -110,9 +110,17 @@ fn credentials(template: &Template) -> Credentials {
             .map(|path| (path.key().to_owned(), made_up(path.key()).into()))
             .collect();
         named.retain(|name, _| name != "accessToken");
+        // What the provider answered, which no field repeats.
+        let raw: Map<String, Value> = named
+            .iter()
+            .filter_map(|(name, value)| {
+                Some((name.strip_prefix("raw.")?.to_owned(), value.clone()))
+            })
+            .collect();
+        named.retain(|name, _| !name.starts_with("raw."));
         json!({
             "type": kind, "entered": named, "token": "v-accesstoken",
-            "refresh_token": "v-refreshtoken",
+            "refresh_token": "v-refreshtoken", "raw": raw,
             "issued_at": "2026-01-01T00:00:00Z", "expires_at": null,
         })
     };

@@ -229,3 +229,46 @@ async fn metadata_of_many_is_written_to_all_or_to_none() {
     assert_eq!(refused.code(), Some(ErrorCode::UnknownConnection));
     assert_eq!(metadata("one").await, json!({ "plan": "gold", "seats": 3 }));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_that_sign_are_imported_and_read_back_typed() {
+    let app = TestApp::start().await;
+    let linkspan = client(&app);
+    let integrations = linkspan.integrations();
+    let secret = |text: &str| SecretString::from(text.to_owned());
+    let create = integrations.create("netsuite", "netsuite-tba");
+    let create = create.tba("client", secret("hush"));
+    create.send().await.unwrap();
+    let create = integrations.create("trello", "trello");
+    let create = create.oauth1("client", secret("hush"));
+    create.send().await.unwrap();
+
+    let tba = ImportCredentials::tba(&secret("id"), &secret("signs"));
+    let tba = linkspan.connections().import("netsuite", tba);
+    let tba = tba.config("accountId", "1234567").send().await.unwrap();
+    let Credentials::Tba {
+        token_id,
+        token_secret,
+    } = tba.credentials
+    else {
+        panic!("{tba:?}");
+    };
+    assert_eq!(
+        [token_id.expose_secret(), token_secret.expose_secret()],
+        ["id", "signs"]
+    );
+
+    let oauth1 = ImportCredentials::oauth1(&secret("token"), &secret("signs"));
+    let oauth1 = linkspan.connections().import("trello", oauth1).send().await;
+    let Credentials::OAuth1 {
+        token,
+        token_secret,
+    } = oauth1.unwrap().credentials
+    else {
+        panic!("of another mode");
+    };
+    assert_eq!(
+        [token.expose_secret(), token_secret.expose_secret()],
+        ["token", "signs"]
+    );
+}

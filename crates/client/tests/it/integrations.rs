@@ -319,3 +319,48 @@ async fn a_quickstart_is_for_providers_that_need_no_client() {
     let code = lent.unwrap_err().code();
     assert_eq!(code, Some(ErrorCode::SharedCredentialsProviderNotFound));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn apps_plugins_and_clients_of_every_kind_are_set() {
+    const KEY: &str = include_str!("../../../server/tests/it/modes/keys/app.pem");
+    let app = TestApp::start().await;
+    let integrations = client(&app).integrations();
+    let link = "https://x.example/a";
+    for (create, kind) in [
+        (
+            integrations.create("a", "twitter").oauth1("i", "s"),
+            "OAUTH1",
+        ),
+        (
+            integrations.create("b", "netsuite-tba").tba("i", "s"),
+            "TBA",
+        ),
+        (
+            integrations.create("c", "github-app").app("1", link, KEY),
+            "APP",
+        ),
+        (
+            integrations
+                .create("d", "github-app-oauth")
+                .oauth2("i", "s")
+                .app("1", link, KEY),
+            "CUSTOM",
+        ),
+        (
+            integrations
+                .create("e", "crisp-plugin-install")
+                .plugin(link, "u", "p"),
+            "INSTALL_PLUGIN",
+        ),
+    ] {
+        let made = create.send().await.unwrap();
+        let read = integrations.get(made.unique_key).with_credentials();
+        let credentials = read.send().await.unwrap().credentials.unwrap();
+        assert_eq!(credentials.kind, kind);
+        let has_app = credentials
+            .private_key
+            .is_some_and(|key| key.expose_secret() == KEY);
+        assert_eq!(has_app, matches!(kind, "APP" | "CUSTOM"));
+        assert_eq!(credentials.username.is_some(), kind == "INSTALL_PLUGIN");
+    }
+}

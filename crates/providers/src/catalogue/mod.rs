@@ -164,7 +164,7 @@ impl Catalogue {
         if let Some(parent) = parent.and_then(read) {
             keys.retain(|key, value| parent.get(key) != Some(value));
         }
-        keys.remove("name");
+        keys.shift_remove("name");
         serde_yaml::to_string(&keys).ok()
     }
 

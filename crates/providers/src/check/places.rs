@@ -103,7 +103,10 @@ impl Reader {
             let full = join(path, text);
             *key = Some(full.clone());
             let position = position(span);
-            if self.places.keys.insert(full.clone(), position).is_some() {
+            let is_known = self.places.keys.insert(full.clone(), position).is_some();
+            // What is below a key that is given twice is not told, too.
+            let is_below = |(above, _): &(String, Position)| full.starts_with(above.as_str());
+            if is_known && !self.places.twice.iter().any(is_below) {
                 self.places.twice.push((full, position));
             }
         }

@@ -283,3 +283,63 @@ async fn a_deleted_integration_takes_its_connections_along_at_once() {
         "another one of the same key is empty"
     );
 }
+
+const KEY: &str = include_str!("modes/keys/app.pem");
+
+#[tokio::test(flavor = "multi_thread")]
+async fn credentials_have_the_form_of_the_providers_mode() {
+    let app = TestApp::start().await;
+    let client = |kind: &str| json!({ "type": kind, "client_id": "i", "client_secret": "s" });
+    let an_app = json!({ "type": "APP", "app_id": "1", "app_link": "https://x.example/a",
+        "private_key": KEY });
+    let mut both = an_app.clone();
+    both["type"] = "CUSTOM".into();
+    both["client_id"] = "i".into();
+    both["client_secret"] = "s".into();
+    let plugin = json!({ "type": "INSTALL_PLUGIN", "app_link": "https://x.example/p",
+        "username": "u", "password": "p" });
+    for (provider, credentials) in [
+        ("twitter", client("OAUTH1")),
+        ("github", client("OAUTH2")),
+        ("netsuite-tba", client("TBA")),
+        ("github-app", an_app.clone()),
+        ("github-app-oauth", both),
+        ("crisp-plugin-install", plugin),
+    ] {
+        let body = json!({ "unique_key": provider, "provider": provider,
+            "credentials": credentials });
+        let made = app.post("/integrations", body).await;
+        assert_eq!(made.status, 200, "{provider}: {made:?}");
+        let path = format!("/integrations/{provider}?include=credentials");
+        let mut shown = app.get(&path).await.json()["data"]["credentials"].clone();
+        if shown["scopes"].is_null() {
+            shown.as_object_mut().unwrap().remove("scopes");
+        }
+        assert_eq!(shown, credentials);
+    }
+    let with = |name: &str, value: &str| {
+        let mut wrong = an_app.clone();
+        wrong[name] = value.into();
+        wrong
+    };
+    for (provider, credentials, path) in [
+        ("github-app", client("OAUTH2"), "type"),
+        ("twitter", client("OAUTH2"), "type"),
+        ("github-app", with("private_key", "hush"), "private_key"),
+        (
+            "github-app",
+            with("app_link", "javascript:hush"),
+            "app_link",
+        ),
+        ("github-app", with("app_id", ""), "app_id"),
+    ] {
+        let body = json!({ "unique_key": "wrong", "provider": provider,
+            "credentials": credentials });
+        let refused = app.post("/integrations", body).await;
+        let error = refused.json()["error"].clone();
+        assert_eq!(refused.status, 400, "{error}");
+        let expected = json!(["credentials", path]);
+        assert_eq!(error["errors"][0]["path"], expected, "{error}");
+        assert!(!error.to_string().contains("hush"), "{error}");
+    }
+}

@@ -60,24 +60,6 @@ const DIFFERENT: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "clients of other kinds than OAuth 2.0's come with their auth modes",
-        &[
-            "GET /integrations/{}: 200.data.credentials.app_id is never answered",
-            "GET /integrations/{}: 200.data.credentials.app_link is never answered",
-            "GET /integrations/{}: 200.data.credentials.private_key is never answered",
-            "PATCH /integrations/{}: body.credentials.app_id is unknown",
-            "PATCH /integrations/{}: body.credentials.app_link is unknown",
-            "PATCH /integrations/{}: body.credentials.private_key is unknown",
-            "PATCH /integrations/{}: body.credentials.client_id is required",
-            "PATCH /integrations/{}: body.credentials.client_secret is required",
-            "POST /integrations: body.credentials.app_id is unknown",
-            "POST /integrations: body.credentials.app_link is unknown",
-            "POST /integrations: body.credentials.private_key is unknown",
-            "POST /integrations: body.credentials.client_id is required",
-            "POST /integrations: body.credentials.client_secret is required",
-        ],
-    ),
-    (
         "there is no such feature, and refusing says so where dropping would not",
         &[
             "POST /environments: body.callback_url is unknown",
