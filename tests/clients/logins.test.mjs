@@ -9,6 +9,14 @@ import { CUSTOMER, integrateLogins, isSigned, serveSeller, templatesFor } from '
 import { startPlatform } from './platform.mjs';
 import { writeTemplates } from './templates.mjs';
 
+/** Labels of the forms of built-in templates. */
+const BUILT_IN = {
+  adp: ['Client Public Certificate', 'Client Private Key'],
+  'sap-success-factors': ['API Server', 'Company ID', 'Username', 'API Key', 'Private Key'],
+  'aws-sigv4': ['IAM Role ARN', 'AWS Region (optional)'],
+  'mcp-generic': ['MCP Server URL'],
+};
+
 let platform, nango, seller, templates, browser, context;
 
 before(async () => {
@@ -17,6 +25,10 @@ before(async () => {
   [platform, browser] = await Promise.all([startPlatform(templates.environment), browsing.launchBrowser()]);
   nango = platform.client();
   await integrateLogins(platform);
+  for (const provider of Object.keys(BUILT_IN)) {
+    const integration_config = provider === 'aws-sigv4' ? { service: 's3' } : undefined;
+    await nango.createIntegration({ unique_key: provider, provider, integration_config });
+  }
   context = await browsing.newContext(browser);
 });
 after(async () => {
@@ -147,12 +159,12 @@ describe('the connect page', () => {
   });
 
   test('says that a login was refused', async () => {
-    const page = await open('login-cc');
-    await page.getByLabel('Client ID').fill('ann');
-    await page.getByLabel('Client secret').fill('wrong');
+    const page = await open('login-two-step');
+    await page.getByLabel('User').fill('ann');
+    await page.getByLabel('Password').fill('wrong');
     await submit(page);
     await page.getByText(/^Not connected\..*refused/).waitFor();
-    assert.equal(await page.getByLabel('Client ID').inputValue(), 'ann', 'nothing is to be entered twice');
+    assert.equal(await page.getByLabel('User').inputValue(), 'ann', 'nothing is to be entered twice');
     await page.close();
   });
 
@@ -181,15 +193,7 @@ describe('the connect page', () => {
   });
 
   test('asks for what a template describes', async () => {
-    const built = {
-      adp: ['Client Public Certificate', 'Client Private Key'],
-      'sap-success-factors': ['API Server', 'Company ID', 'API Key', 'Username', 'Private Key'],
-      'aws-sigv4': ['IAM Role ARN', 'AWS Region (optional)'],
-      'mcp-generic': ['MCP Server URL'],
-    };
-    for (const [provider, labels] of Object.entries(built)) {
-      const integration_config = provider === 'aws-sigv4' ? { service: 's3' } : undefined;
-      await nango.createIntegration({ unique_key: provider, provider, integration_config });
+    for (const [provider, labels] of Object.entries(BUILT_IN)) {
       const page = await open(provider);
       assert.deepEqual(await page.locator('label:visible').allTextContents(), labels, provider);
       await page.close();

@@ -24,6 +24,9 @@ pub enum TransportError {
     /// The provider did not answer in time.
     #[error("the provider did not answer in time")]
     Timeout,
+    /// The client certificate that the request was to present is none.
+    #[error("{0}")]
+    Identity(String),
     /// The provider could not be reached, or broke off.
     #[error("the provider could not be reached: {0}")]
     Failed(String),

@@ -120,6 +120,7 @@ impl Error {
             Self::Header(_) => ErrorCode::InvalidHeaders,
             Self::Transport(TransportError::Denied(_)) => ErrorCode::UpstreamAddressDenied,
             Self::Transport(TransportError::Timeout) => ErrorCode::UpstreamTimeout,
+            Self::Transport(TransportError::Identity(_)) => ErrorCode::InvalidCredentials,
             Self::Transport(TransportError::Failed(_)) => ErrorCode::UpstreamUnreachable,
             Self::Refused { .. }
             | Self::Unreadable { .. }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound as _, TimeDelta, Utc};
 use linkspan_providers::{
     Config, Entries, Param, SecretEncoding, SelfSigned, Signature, SignatureProtocol, Template,
 };
@@ -29,7 +29,9 @@ pub(crate) async fn log_in<E: TokenEndpoint>(
 ) -> Result<Finished, Rejected> {
     let fields = with_line_breaks(&entered.fields);
     config.template.credentials.check(&fields)?;
-    Ok(Credentials::Jwt(signed(config, fields, Utc::now())?).into())
+    // A token's times are whole seconds, and what is stored is to agree with it.
+    let now = Utc::now().trunc_subsecs(0);
+    Ok(Credentials::Jwt(signed(config, fields, now)?).into())
 }
 
 /// Keys that were copied out of JSON have their line breaks as `\n`.
@@ -100,8 +102,8 @@ fn text(
             "the token cannot be signed: {unset}; check what was entered"
         ))
     })?;
-    let header = claims(template, &token.header, scope)?;
-    let mut payload = claims(template, &token.payload, scope)?;
+    let header = claims(template, token.header.iter(), scope)?;
+    let mut payload = claims(template, token.payload.iter(), scope)?;
     for (name, time) in [("iat", now), ("exp", end(now, token))] {
         payload
             .entry(name)

@@ -40,6 +40,7 @@ mod two_step;
 
 pub use app::check_key as check_app_key;
 pub use client::{AppKey, Client, OwnClient, Plugin, SECRET_OVERRIDE};
+pub use client_credentials::ClientCertificate;
 pub use credentials::Credentials;
 pub use custom::{Custom, complete as complete_installation};
 pub use endpoint::{TokenEndpoint, TransportError};
@@ -49,8 +50,8 @@ pub use finished::Finished;
 pub use import::{Imported, Wrong, import};
 pub use login::Login;
 pub use modes::{
-    Entry, backends, begin, connect, entry, finish, has_client, made_up, needs_client, refresh,
-    signs_with_client,
+    Entry, backends, begin, connect, entry, finish, has_client, made_up, needs_client, own_kind,
+    refresh, signs_with_client,
 };
 pub use outbound::complete as complete_outbound;
 pub use tba::Tba;

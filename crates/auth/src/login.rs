@@ -4,6 +4,8 @@
 pub(crate) mod answer;
 pub(crate) mod jwt;
 pub(crate) mod request;
+#[cfg(test)]
+pub(crate) mod scripted;
 pub(crate) mod xml;
 
 use std::borrow::Cow;

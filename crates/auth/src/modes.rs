@@ -74,6 +74,18 @@ pub const fn has_client(mode: AuthMode) -> bool {
     )
 }
 
+/// The type of credentials that an integration may have with the provider, if
+/// any: those of its mode, and for the modes in which people bring clients of
+/// their own, a client that stands in for theirs.
+#[must_use]
+pub const fn own_kind(mode: AuthMode) -> Option<AuthMode> {
+    match mode {
+        AuthMode::OAuth2Cc => Some(AuthMode::OAuth2),
+        mode if has_client(mode) => Some(mode),
+        _ => None,
+    }
+}
+
 /// Whether an integration needs a client that a developer enters: this server is
 /// its own client with some providers.
 #[must_use]
@@ -292,7 +304,7 @@ impl Credentials {
     }
 
     /// What was entered and what it bought, in the modes that log in.
-    const fn login(&self) -> Option<&Login> {
+    pub(crate) const fn login(&self) -> Option<&Login> {
         match self {
             Self::ClientCredentials(login)
             | Self::TwoStep(login)
@@ -419,6 +431,7 @@ impl Credentials {
             Self::OAuth1(token) => token.sign(call),
             Self::Tba(tba) => tba.sign(call),
             Self::AwsSigV4(login) => aws_sigv4::sign(login, call),
+            Self::Bill(login) => bill::add(login, call.headers),
             _ => Ok(()),
         }
     }

@@ -10,9 +10,7 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::RootCertStore;
 use tokio::time::Instant;
 
 use crate::body::{Body, Progress};
@@ -22,6 +20,7 @@ use crate::lookup::SystemLookup;
 use crate::policy::AddressPolicy;
 use crate::request::{Draft, authority, normalise};
 use crate::resolve::{CheckedResolver, Lookup};
+use crate::tls::{self, Identity};
 
 /// How often a request is sent again because it met connections that the
 /// server was just closing.
@@ -87,6 +86,9 @@ pub struct Client {
 struct Inner {
     http: legacy::Client<Connector, Body>,
     connector: Connector,
+    roots: Arc<RootCertStore>,
+    resolver: CheckedResolver,
+    connect_timeout: Duration,
     pool: Pool,
     policy: Arc<AddressPolicy>,
     user_agent: Option<HeaderValue>,
@@ -121,13 +123,15 @@ impl Client {
         let user_agent = user_agent
             .transpose()
             .map_err(|_| setting("user_agent", "not a header value"))?;
-        let tls = tls(&settings.extra_root_certificates)?;
+        let roots = Arc::new(tls::roots(&settings.extra_root_certificates)?);
+        let tls = tls::verifying(&roots)?.with_no_client_auth();
         let policy = Arc::new(settings.policy);
         let resolver = CheckedResolver {
             lookup: settings.lookup,
             policy: Arc::clone(&policy),
         };
-        let connector = Connector::new(resolver, tls, settings.connect_timeout);
+        let connect_timeout = settings.connect_timeout;
+        let connector = Connector::new(resolver.clone(), tls, connect_timeout);
         let pool = Pool {
             idle_per_host: settings.pool_idle_per_host,
             idle_timeout: settings.pool_idle_timeout,
@@ -136,6 +140,9 @@ impl Client {
             inner: Arc::new(Inner {
                 http: pool.over(connector.clone()),
                 connector,
+                roots,
+                resolver,
+                connect_timeout,
                 pool,
                 policy,
                 user_agent,
@@ -148,8 +155,27 @@ impl Client {
     /// them a wake-up for each message: a thread that calls often has its own.
     #[must_use]
     pub fn apart(&self) -> Self {
+        self.over(self.inner.connector.clone())
+    }
+
+    /// The same client for calls that present a certificate (RFC 8446 section
+    /// 4.4.2), with connections of its own: one that was opened as somebody is
+    /// used for nobody else. Servers are verified as ever.
+    ///
+    /// # Errors
+    /// [`Error::Identity`] when the two are not a certificate with its key.
+    pub fn presenting(&self, identity: &Identity<'_>) -> Result<Self, Error> {
+        let tls = tls::identified(&self.inner.roots, identity)?;
+        let inner = &self.inner;
+        let connector = Connector::new(inner.resolver.clone(), tls, inner.connect_timeout);
+        Ok(self.over(connector))
+    }
+
+    fn over(&self, connector: Connector) -> Self {
         let Inner {
-            connector,
+            roots,
+            resolver,
+            connect_timeout,
             pool,
             policy,
             user_agent,
@@ -158,7 +184,10 @@ impl Client {
         Self {
             inner: Arc::new(Inner {
                 http: pool.over(connector.clone()),
-                connector: connector.clone(),
+                connector,
+                roots: Arc::clone(roots),
+                resolver: resolver.clone(),
+                connect_timeout: *connect_timeout,
                 pool: *pool,
                 policy: Arc::clone(policy),
                 user_agent: user_agent.clone(),
@@ -371,31 +400,7 @@ async fn read(body: Incoming, limit: usize, authority: &Authority) -> Result<Byt
     }
 }
 
-fn tls(extra: &[Vec<u8>]) -> Result<ClientConfig, Error> {
-    let mut roots = RootCertStore::from_iter(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    for pem in extra {
-        let before = roots.len();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| certificates("not in PEM format"))?;
-            roots.add(certificate).map_err(certificates)?;
-        }
-        if roots.len() == before {
-            return Err(certificates("a file contains no certificate"));
-        }
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(certificates)?
-        .with_root_certificates(roots)
-        .with_no_client_auth())
-}
-
-fn certificates(reason: impl ToString) -> Error {
-    setting("extra_root_certificates", reason)
-}
-
-fn setting(setting: &'static str, reason: impl ToString) -> Error {
+pub(crate) fn setting(setting: &'static str, reason: impl ToString) -> Error {
     Error::Settings {
         setting,
         reason: reason.to_string(),

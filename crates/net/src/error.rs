@@ -43,6 +43,12 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A client certificate cannot be presented.
+    #[error("the client certificate cannot be used: {reason}")]
+    Identity {
+        /// What is wrong with it or its key; neither is quoted.
+        reason: String,
+    },
     /// The name has no address.
     #[error("{host} could not be resolved ({})", if *.temporary { "temporary failure" } else { "name not found" })]
     Dns {

@@ -13,6 +13,7 @@ mod policy;
 mod redirect;
 mod request;
 mod resolve;
+mod tls;
 
 pub mod redact;
 
@@ -23,6 +24,7 @@ pub use self::lookup::SystemLookup;
 pub use self::policy::{AddressPolicy, Blocked, PolicyError, Range};
 pub use self::redirect::{Followed, Redirects};
 pub use self::resolve::{Lookup, LookupFuture};
+pub use self::tls::Identity;
 
 /// What every body is, and the body of a streamed response, as [`Client::send`]
 /// gives it.

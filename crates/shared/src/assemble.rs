@@ -63,9 +63,17 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
 fn client(config: &Config) -> Result<net::Client, Error> {
     let policy = net::AddressPolicy::from_settings(&config.net.allow, &config.net.deny)
         .map_err(|error| Error::Client(error.to_string()))?;
+    let extra_root_certificates = match &config.net.ca_file {
+        None => Vec::new(),
+        Some(file) => vec![std::fs::read(file).map_err(|error| {
+            let file = file.display();
+            Error::Client(format!("net.ca_file: cannot read {file}: {error}"))
+        })?],
+    };
     net::Client::new(net::Settings {
         policy,
         connect_timeout: config.net.connect_timeout,
+        extra_root_certificates,
         ..net::Settings::default()
     })
     .map_err(|error| Error::Client(error.to_string()))

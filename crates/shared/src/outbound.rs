@@ -7,8 +7,9 @@ use bytes::Bytes;
 use futures_util::stream;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{Request, Response};
-use linkspan_auth::{TokenEndpoint, TransportError};
+use linkspan_auth::{ClientCertificate, TokenEndpoint, TransportError};
 use linkspan_net as net;
+use secrecy::ExposeSecret;
 
 /// How long a provider may take to answer a token request.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
@@ -42,13 +43,21 @@ impl<'a> Outbound<'a> {
         }
     }
 
-    async fn fetch(&self, request: Request<Bytes>) -> Result<Response<Bytes>, net::Error> {
+    async fn fetch(&self, mut request: Request<Bytes>) -> Result<Response<Bytes>, net::Error> {
+        let certificate = request.extensions_mut().remove::<ClientCertificate>();
+        let client = match &certificate {
+            None => self.client.clone(),
+            Some(certificate) => self.client.presenting(&net::Identity {
+                certificate_pem: &certificate.certificate_pem,
+                key_pem: certificate.key_pem.expose_secret(),
+            })?,
+        };
         let limits = net::Limits {
             total: DEADLINE,
             max_body: LARGEST,
         };
         let Some(may_send) = &self.may_send else {
-            return self.client.fetch(request, limits).await;
+            return client.fetch(request, limits).await;
         };
         let may_send = Arc::clone(may_send);
         let (mut head, body) = request.into_parts();
@@ -56,7 +65,7 @@ impl<'a> Outbound<'a> {
         head.headers.insert(CONTENT_LENGTH, length);
         let body = stream::once(async move { may_send().then_some(body).ok_or("too late") });
         let request = Request::from_parts(head, net::Body::stream(body));
-        self.client.fetch_once(request, limits).await
+        client.fetch_once(request, limits).await
     }
 }
 
@@ -70,6 +79,7 @@ impl TokenEndpoint for Outbound<'_> {
                 net::Error::TimeoutConnect { .. } | net::Error::TimeoutTotal { .. } => {
                     TransportError::Timeout
                 }
+                net::Error::Identity { .. } => TransportError::Identity(error.to_string()),
                 error => TransportError::Failed(error.to_string()),
             })
     }

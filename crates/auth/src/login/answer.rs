@@ -16,13 +16,17 @@ use crate::oauth2::answer::{content_type, milliseconds, number, presentable, ref
 const JWT_MARGIN: TimeDelta = TimeDelta::minutes(15);
 const LARGEST_PART: i32 = 5;
 
+/// Shorter entries are no secrets, and to hide them would garble every word.
+const SHORTEST_SECRET: usize = 4;
+
 /// Longest answer that is taken for a bare token, in bytes.
 const LONGEST_TOKEN: usize = 16 * 1024;
 
 /// Where a provider says what is wrong, besides the places that OAuth's do.
-const MESSAGES: [&str; 4] = [
+const MESSAGES: [&str; 5] = [
     "errors.0.message",
     "errors.0",
+    "0.message",
     "Message",
     "error.message.value",
 ];
@@ -67,7 +71,11 @@ fn bare(body: &[u8]) -> Option<&str> {
 /// The error for an answer without a token: what it says is wrong, if it does.
 pub(crate) fn no_token(answer: &Value, status: u16, secrets: &[&str]) -> Error {
     let nothing = Map::new();
-    let error = refusal(answer.as_object().unwrap_or(&nothing), status, secrets);
+    let secrets = secrets.iter().copied();
+    let secrets: Vec<&str> = secrets
+        .filter(|secret| secret.len() >= SHORTEST_SECRET)
+        .collect();
+    let error = refusal(answer.as_object().unwrap_or(&nothing), status, &secrets);
     let is_told = !matches!(&error, Error::NoAccessToken { .. })
         && !matches!(&error, Error::Refused { error: None, message, .. } if message == "without a reason");
     if is_told {
@@ -78,7 +86,7 @@ pub(crate) fn no_token(answer: &Value, status: u16, secrets: &[&str]) -> Error {
         Some(message) => Error::Refused {
             status,
             error: None,
-            message: presentable(&message, secrets),
+            message: presentable(&message, &secrets),
         },
         None => error,
     }

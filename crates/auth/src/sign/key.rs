@@ -53,7 +53,7 @@ impl PrivateKey {
         }
     }
 
-    fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, Error> {
+    pub(super) fn from_pkcs8(der: Zeroizing<Vec<u8>>) -> Result<Self, Error> {
         if let Ok(key) = p256::SecretKey::from_pkcs8_der(&der) {
             return Ok(Self(Kind::P256(key)));
         }

@@ -8,6 +8,7 @@
 
 pub mod aws_sigv4;
 pub mod http_message;
+pub(crate) mod jwk;
 pub mod jwt;
 mod key;
 pub mod oauth1;

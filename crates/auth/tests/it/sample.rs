@@ -121,6 +121,10 @@ fn credentials(template: &Template) -> Credentials {
         json!({
             "type": kind, "entered": named, "token": "v-accesstoken",
             "refresh_token": "v-refreshtoken", "raw": raw,
+            "brought": {
+                "access_key_id": "v-accesskeyid", "secret_access_key": "v-secretaccesskey",
+                "session_token": "v-sessiontoken",
+            },
             "issued_at": "2026-01-01T00:00:00Z", "expires_at": null,
         })
     };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Version};
-use linkspan_net::{Client, Error, RedirectDenial, Redirects, Settings};
+use linkspan_net::{Client, Error, Identity, RedirectDenial, Redirects, Settings};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -241,5 +241,89 @@ fn unusable_settings_are_named() {
             panic!("{field} was accepted")
         };
         assert_eq!(setting, field);
+    }
+}
+
+/// A server that asks for a certificate of an authority of its own, and answers
+/// with how many connections it has had.
+async fn start_asking() -> (u16, Vec<u8>, String, String) {
+    let issuer = || {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+    };
+    let (servers, clients) = (issuer(), issuer());
+    let (key, own) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &servers).unwrap();
+    let certificate = CertificateParams::new(vec!["us".to_owned()]).unwrap();
+    let certificate = certificate.signed_by(&own, &clients).unwrap();
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(clients.der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    );
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+        )
+        .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(serve(listener, acceptor, crate::server::ok("known")));
+    let authority = servers.pem().into_bytes();
+    (port, authority, certificate.pem(), own.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_certificate_is_presented_and_the_server_still_verified() {
+    let (port, authority, certificate_pem, key_pem) = start_asking().await;
+    let identity = Identity {
+        certificate_pem: &certificate_pem,
+        key_pem: &key_pem,
+    };
+    let url = format!("https://localhost:{port}/");
+    let trusting = client_with(|settings| settings.extra_root_certificates = vec![authority]);
+    let ask = async |client: &Client| client.send(get(&url).map(Into::into), SOON).await;
+
+    let known = ask(&trusting.presenting(&identity).unwrap()).await.unwrap();
+    assert_eq!(text(known).await, "known");
+    assert!(ask(&trusting).await.is_err(), "it stays with those calls");
+
+    let distrusting = client().presenting(&identity).unwrap();
+    let error = ask(&distrusting).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Tls { reason, .. } if reason.contains("UnknownIssuer")),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_none_is_refused_without_being_shown() {
+    let (_, _, certificate_pem, key_pem) = start_asking().await;
+    let (_, _, _, other_key) = start_asking().await;
+    for (certificate_pem, key_pem) in [
+        ("", &*key_pem),
+        (&*certificate_pem, "hush"),
+        (&certificate_pem, &other_key),
+        (&key_pem, &certificate_pem),
+    ] {
+        let identity = Identity {
+            certificate_pem,
+            key_pem,
+        };
+        let error = client().presenting(&identity).unwrap_err().to_string();
+        assert!(
+            error.starts_with("the client certificate cannot be used"),
+            "{error}"
+        );
+        assert!(!error.contains("hush"), "{error}");
     }
 }

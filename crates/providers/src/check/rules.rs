@@ -85,8 +85,8 @@ fn check_proxy(subject: &Subject<'_>, proxy: &Proxy, findings: &mut Vec<Finding>
         if let Some(in_body) = &retry.in_body {
             let slashed = in_body.value.strip_prefix('/');
             let expression = slashed.and_then(|rest| rest.rsplit_once('/'));
-            let compiled = expression.map(|(inner, _)| Regex::new(inner));
-            if !matches!(compiled, Some(Ok(regex)) if regex.captures_len() == 2) {
+            let compiled = expression.and_then(|(inner, _)| Regex::new(inner).ok());
+            if compiled.is_none_or(|regex| regex.captures_len() != 2) {
                 let message = "is not a regular expression between slashes with one group";
                 findings.push(subject.error("proxy.retry.in_body.value", message));
             }

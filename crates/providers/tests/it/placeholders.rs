@@ -1,6 +1,11 @@
 //! Every text with a placeholder of every known provider: it parses, and has the
 //! value that replacing the innermost placeholder, again and again, would give.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should fail there"
+)]
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs;

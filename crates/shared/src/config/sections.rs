@@ -97,6 +97,8 @@ pub struct Net {
     pub deny: Vec<String>,
     /// How long connecting may take.
     pub connect_timeout: Duration,
+    /// Certificate authorities to trust beside Mozilla's (PEM).
+    pub ca_file: Option<PathBuf>,
 }
 
 /// `[proxy]`: proxied calls.

@@ -174,10 +174,14 @@ pub(super) fn net(read: &mut Reader) -> Option<Net> {
     let allow = destinations(read, "net.allow");
     let deny = destinations(read, "net.deny");
     let connect_timeout = read.millis("net.connect_timeout_ms", 1..=DAY_MS);
+    let ca_file = read.text("net.ca_file");
     Some(Net {
         allow: allow?,
         deny: deny?,
         connect_timeout: connect_timeout?,
+        ca_file: Some(ca_file?)
+            .filter(|file| !file.is_empty())
+            .map(PathBuf::from),
     })
 }
 

@@ -51,15 +51,15 @@ fn text(value: &str, least: usize, path: &[&str]) -> Result<(), Error> {
 
 /// The credentials that a request gives are those of the template's mode.
 pub(super) fn kind(template: &Template, given: &str) -> Result<(), Error> {
-    let (slug, mode) = (&template.slug, template.auth_mode);
-    if !linkspan_auth::has_client(mode) {
+    let slug = &template.slug;
+    let Some(mode) = linkspan_auth::own_kind(template.auth_mode) else {
         let message = format!("provider '{slug}' has no OAuth client");
         return Err(Error::invalid_body(
             "invalid_union",
             message,
             &["credentials"],
         ));
-    }
+    };
     if given != mode.as_str() {
         let message = format!("provider '{slug}' takes credentials of type {mode}");
         let path = ["credentials", "type"];

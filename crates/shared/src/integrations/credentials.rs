@@ -137,7 +137,10 @@ pub fn credentials(
     }
     let plugins = plugin.as_ref();
     Some(IntegrationCredentials {
-        kind: template.auth_mode.as_str().to_owned(),
+        kind: linkspan_auth::own_kind(template.auth_mode)
+            .unwrap_or(template.auth_mode)
+            .as_str()
+            .to_owned(),
         scopes: client_id.is_some().then(|| integration.scopes.clone()),
         client_id,
         client_secret: exposed(client_secret.as_ref()),

@@ -237,16 +237,13 @@ impl<'a> Signed<'a> {
             None if is_s3 => return Err(Refused::call("x-amz-content-sha256 is missing")),
             _ => hash(&request.body),
         };
-        // What was sent is escaped once; all but S3 escape it once more.
-        let path = match is_s3 {
-            true => request.path.clone(),
-            false => request
-                .path
-                .split('/')
-                .map(escape)
-                .collect::<Vec<_>>()
-                .join("/"),
+        // S3 escapes the object's name itself; the others escape what was sent.
+        let segments = request.path.split('/');
+        let path: Vec<_> = match is_s3 {
+            true => segments.map(|segment| escape(&unescape(segment))).collect(),
+            false => segments.map(escape).collect(),
         };
+        let path = path.join("/");
         let mut query: Vec<_> = request
             .query
             .iter()
@@ -279,6 +276,17 @@ fn hash(bytes: &[u8]) -> String {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn unescape(segment: &str) -> String {
+    let literal = segment
+        .replace('+', "%2B")
+        .replace('=', "%3D")
+        .replace('&', "%26");
+    let mut pairs = form_urlencoded::parse(literal.as_bytes());
+    pairs
+        .next()
+        .map_or_else(String::new, |(text, _)| text.into_owned())
 }
 
 /// RFC 3986's unreserved characters stay.

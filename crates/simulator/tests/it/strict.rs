@@ -18,12 +18,12 @@ async fn start() -> Strict {
 async fn rules_decide_and_everything_is_kept() {
     let provider = start().await;
     let url = format!("{}/login.test/token?a=%20b&c", provider.url());
-    let good = post_form(&url, &vec![("user", "ann".to_owned())]).await;
+    let good = post_form(&url, &[("user", "ann".to_owned())]).await;
     assert_eq!(
         (good.status, good.json()["token"].as_str()),
         (200, Some("t"))
     );
-    let bad = post_form(&url, &vec![("user", "bob".to_owned())]).await;
+    let bad = post_form(&url, &[("user", "bob".to_owned())]).await;
     assert_eq!(
         (bad.status, bad.json()["error"].as_str()),
         (401, Some("invalid_client"))

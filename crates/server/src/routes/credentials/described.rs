@@ -6,13 +6,11 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::connections::Object;
 use linkspan_api::popup::AuthResult;
-use linkspan_api::{ErrorCode, FieldError};
 use linkspan_auth::Entered;
 use linkspan_providers::AuthMode;
-use linkspan_shared::Error;
 use serde_json::Value;
 
-use super::connect;
+use super::{connect, of_mode, refused};
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Browser, BrowserParams};
@@ -47,7 +45,8 @@ async fn two_step(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
-    let body: Object = body.json().await?;
+    let mut body: Object = body.json().await?;
+    take_type(&mut body, AuthMode::TwoStep)?;
     let entered = entered(body)?;
     connect(
         browser,
@@ -82,7 +81,9 @@ async fn jwt(
     request: HttpRequest,
     body: Body,
 ) -> Result<HttpResponse, Failure> {
-    let body: Object = body.json().await?;
+    let mut body: Object = body.json().await?;
+    take_type(&mut body, AuthMode::Jwt)?;
+    join_key(&mut body);
     let entered = Entered::from(texts(body, None)?);
     connect(
         browser,
@@ -138,6 +139,27 @@ fn entered(mut body: Object) -> Result<Entered, Failure> {
     Ok(Entered { fields, options })
 }
 
+/// The published client sends the mode's name among the fields.
+fn take_type(body: &mut Object, mode: AuthMode) -> Result<(), Failure> {
+    match body.remove("type") {
+        None | Some(Value::Null) => Ok(()),
+        Some(Value::String(name)) => of_mode(Some(&name), mode),
+        Some(_) => Err(refused(&["type"], "must be a string")),
+    }
+}
+
+/// An older form of a key, `{"id", "secret"}`, as the text that people copy.
+fn join_key(body: &mut Object) {
+    let Some(Value::Object(parts)) = body.get("privateKey") else {
+        return;
+    };
+    let part = |name| parts.get(name).and_then(Value::as_str);
+    if let (2, Some(id), Some(secret)) = (parts.len(), part("id"), part("secret")) {
+        let key = format!("{id}:{secret}");
+        body.insert("privateKey".to_owned(), key.into());
+    }
+}
+
 /// What people type is text; a number or a switch of a page's own form is taken
 /// as its text.
 fn texts(object: Object, under: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
@@ -156,10 +178,4 @@ fn texts(object: Object, under: Option<&str>) -> Result<BTreeMap<String, String>
         texts.insert(name, text);
     }
     Ok(texts)
-}
-
-fn refused(path: &[&str], message: &str) -> Failure {
-    let wrong = FieldError::new("invalid_type", message, path);
-    let (code, fields) = (ErrorCode::InvalidBody, vec![wrong]);
-    Error::Invalid { code, fields }.into()
 }

@@ -6,7 +6,7 @@ use linkspan_providers::AuthMode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{connect, fields};
+use super::{connect, fields, of_mode};
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Browser, BrowserParams};
@@ -120,6 +120,9 @@ async fn bill(
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct Signature {
+    /// The mode's name, which the published client sends.
+    #[serde(rename = "type")]
+    kind: Option<String>,
     username: String,
     password: String,
 }
@@ -147,6 +150,7 @@ async fn signature(
     body: Body,
 ) -> Result<HttpResponse, Failure> {
     let body: Signature = body.json().await?;
+    of_mode(body.kind.as_deref(), AuthMode::Signature)?;
     let fields = fields([
         ("username", Some(body.username)),
         ("password", Some(body.password)),

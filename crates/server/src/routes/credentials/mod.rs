@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use actix_web::{HttpRequest, HttpResponse};
 use linkspan_api::popup::AuthResult;
+use linkspan_api::{ErrorCode, FieldError};
 use linkspan_auth::Entered;
 use linkspan_providers::AuthMode;
+use linkspan_shared::Error;
 use linkspan_shared::connections::finish;
 use serde_json::{Map, Value};
 
@@ -71,4 +73,20 @@ fn fields<const N: usize>(entered: [(&str, Option<String>); N]) -> BTreeMap<Stri
     given
         .filter_map(|(name, value)| Some((name.to_owned(), value?)))
         .collect()
+}
+
+/// Refuses credentials that say they are of another mode than their route's.
+fn of_mode(name: Option<&str>, mode: AuthMode) -> Result<(), Failure> {
+    match name {
+        Some(name) if name != mode.as_str() => {
+            Err(refused(&["type"], &format!("must be {mode} here")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refused(path: &[&str], message: &str) -> Failure {
+    let wrong = FieldError::new("invalid_type", message, path);
+    let (code, fields) = (ErrorCode::InvalidBody, vec![wrong]);
+    Error::Invalid { code, fields }.into()
 }

@@ -234,7 +234,7 @@ fn of_browsers(session: &str) -> Vec<Taker> {
         of(
             "/auth/signature/{unique_key}",
             &["username", "password"],
-            password,
+            with(password, json!({ "type": "SIGNATURE" })),
         ),
         of("/auth/aws-sigv4/{unique_key}", &["role_arn"], role),
         of_template("/auth/two-step/{unique_key}", two_step),

@@ -21,6 +21,7 @@ mod oauth1;
 mod oauth2;
 mod outbound;
 mod recheck;
+mod refused;
 mod signature;
 mod tba;
 mod two_step;

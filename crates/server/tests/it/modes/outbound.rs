@@ -66,7 +66,7 @@ async fn what_the_webhook_will_need_is_asked_for() {
     );
     let more = "&params[hostname]=de.sentry.io";
     let refused = connect(&app, ROUTE, more, json!({})).await;
-    assert_eq!(refused.code(), "missing_connection_config");
+    assert_eq!(refused.code(), "invalid_query_params");
     let page = app.begin(SLUG, &app.connect_session().await).await;
     let text = String::from_utf8(page.body.to_vec()).unwrap();
     assert!(text.contains("auth_mode_err"), "{text}");
