@@ -31,6 +31,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
         rounds: 1,
         target: plan.target.clone(),
         program: plan.program.clone(),
+        rates: plan.rates.clone(),
         ..*plan
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());

@@ -4,6 +4,7 @@
 mod credentials;
 mod host;
 mod instruments;
+mod latency;
 mod plan;
 mod proxy;
 mod row;
@@ -25,6 +26,12 @@ pub(crate) struct Arguments {
     /// One short round of a debug build: tries the benchmark, measures nothing.
     #[arg(long)]
     smoke: bool,
+    /// Of `latency`: requests a second, repeated for more than one rate.
+    #[arg(long, value_name = "N")]
+    rate: Vec<f64>,
+    /// Rounds of each load: fewer are sooner done, and say less.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
 }
 
 /// A benchmark is a file in this folder and a line in [`BENCHES`].
@@ -42,6 +49,12 @@ const BENCHES: &[Bench] = &[
         name: "proxy",
         about: "calls through the proxy, against nginx's proxy_pass to the same upstream",
         run: proxy::run,
+        of_program: true,
+    },
+    Bench {
+        name: "latency",
+        about: "the proxy's latency at set rates, against nginx's and the upstream's own",
+        run: latency::run,
         of_program: true,
     },
     Bench {
@@ -84,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         println!("{host}");
     }
-    let plan = Plan::new(arguments.smoke)?;
+    let plan = Plan::new(arguments.smoke, arguments.rounds, &arguments.rate)?;
     if bench.of_program {
         plan.build_program()?;
     }

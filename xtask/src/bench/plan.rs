@@ -24,32 +24,44 @@ pub(super) struct Plan {
     pub(super) large: u64,
     /// That an idle server is watched for.
     pub(super) idle: Duration,
+    /// That latencies are measured at, in requests a second.
+    pub(super) rates: Vec<f64>,
 }
+
+/// Up to where two cores are full with load, upstream, server and database.
+const RATES: [f64; 5] = [1_000.0, 5_000.0, 10_000.0, 15_000.0, 20_000.0];
 
 impl Plan {
     /// Says how to measure.
-    pub(super) fn new(is_smoke: bool) -> Result<Self> {
+    pub(super) fn new(is_smoke: bool, rounds: Option<usize>, rates: &[f64]) -> Result<Self> {
         let target = workspace::target()?;
+        let rates = match (rates, is_smoke) {
+            ([], true) => vec![100.0],
+            ([], false) => RATES.to_vec(),
+            (rates, _) => rates.to_vec(),
+        };
         let seconds = Duration::from_secs;
         let program = |profile| target.join(profile).join("linkspan");
         Ok(if is_smoke {
             Self {
                 program: program("debug"),
-                rounds: 1,
+                rounds: rounds.unwrap_or(1),
                 round: seconds(1),
                 warm_up: seconds(1),
                 large: 64 << 20,
                 idle: seconds(3),
+                rates,
                 target,
             }
         } else {
             Self {
                 program: program("release"),
-                rounds: 5,
+                rounds: rounds.unwrap_or(5),
                 round: seconds(5),
                 warm_up: seconds(2),
                 large: 1 << 30,
                 idle: seconds(60),
+                rates,
                 target,
             }
         })

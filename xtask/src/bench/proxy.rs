@@ -1,14 +1,19 @@
 //! The proxy against nginx's `proxy_pass`: the same upstream, the same cores,
 //! the same load, in turn.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 
 use super::Row;
 use super::instruments::linkspan::{Installation, Linkspan};
 use super::instruments::nginx::Nginx;
-use super::instruments::open_loop::{Latencies, OpenLoop};
+use super::instruments::open_loop::OpenLoop;
+use super::instruments::process::Usage;
 use super::instruments::transfer::{Transfer, Transferred, Way, sink};
 use super::instruments::wrk::{Headers, Measured, Wrk};
+use super::latency::{self, Paced};
 use super::plan::Plan;
 use super::row::{Target, median};
 
@@ -25,8 +30,11 @@ const USUAL: usize = 64;
 /// Accounts whose calls take turns, where there is more than one.
 const ACCOUNTS: usize = 200;
 
+/// Before latencies count.
+const SETTLE: Duration = Duration::from_millis(500);
+
 /// What is measured, and what it is measured against.
-struct Field {
+pub(super) struct Field {
     upstream: Nginx,
     linkspan: Linkspan,
     /// With as many workers as the server has threads.
@@ -35,7 +43,7 @@ struct Field {
     single: Nginx,
     /// The headers of each account's calls.
     accounts: Vec<Headers>,
-    sink: std::net::SocketAddr,
+    sink: SocketAddr,
     wrk: Wrk,
     _folder: tempfile::TempDir,
 }
@@ -57,7 +65,8 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
     rows.push(Row::new("proxy.operations_not_logged", lost, "%"));
     let memory = field.linkspan.usage().resident_mb()?;
     rows.push(Row::new("proxy.memory", memory, "MB").held_to(Target::AtMost(MEMORY_MB)));
-    rows.extend(field.at_half_load(plan, usual_rate / 2.0)?);
+    field.linkspan.settle_database()?;
+    rows.extend(at_half_load(&field, plan, usual_rate / 2.0)?);
     for way in [Way::Down, Way::Up] {
         rows.extend(field.large(plan, way)?);
     }
@@ -65,7 +74,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
 }
 
 impl Field {
-    fn set_up(plan: &Plan) -> Result<Self> {
+    pub(super) fn set_up(plan: &Plan) -> Result<Self> {
         let folder = tempfile::tempdir().context("cannot make a folder")?;
         let at = |name| folder.path().join(name);
         let upstream = Nginx::upstream(&at("upstream"), plan.large)?;
@@ -86,6 +95,57 @@ impl Field {
             sink,
             _folder: folder,
         })
+    }
+
+    /// The same rate at us and at nginx.
+    pub(super) fn open_loops(&self, rate: f64) -> [Paced; 2] {
+        let mut ours = vec![self.linkspan.usage(), self.upstream.usage()];
+        ours.extend(self.linkspan.database_usage());
+        let theirs = vec![self.nginx.usage(), self.upstream.usage()];
+        let path = "/proxy/items/1";
+        [
+            self.paced("linkspan", self.linkspan.address(), path, rate, ours),
+            self.paced("nginx", self.nginx.address(), "/items/1", rate, theirs),
+        ]
+    }
+
+    /// The same rate at the upstream itself: what the load and it take.
+    pub(super) fn upstream_alone(&self, rate: f64) -> Paced {
+        let servers = vec![self.upstream.usage()];
+        self.paced(
+            "upstream",
+            self.upstream.address(),
+            "/items/1",
+            rate,
+            servers,
+        )
+    }
+
+    fn paced(
+        &self,
+        name: &'static str,
+        address: SocketAddr,
+        path: &'static str,
+        rate: f64,
+        servers: Vec<Usage>,
+    ) -> Paced {
+        let load = OpenLoop {
+            address,
+            path,
+            headers: self.accounts[0].clone(),
+            rate,
+            settle: SETTLE,
+            connections: USUAL,
+        };
+        Paced {
+            name,
+            load,
+            servers,
+        }
+    }
+
+    pub(super) fn operations_lost(&self) -> Result<f64> {
+        self.linkspan.operations_lost()
     }
 
     /// One account's calls, by so many connections.
@@ -126,48 +186,6 @@ impl Field {
         let name = format!("proxy.small_get.{USUAL}.accounts_{ACCOUNTS}");
         rows.extend(small_get(&name, &ours, &theirs));
         Ok(ours.iter().map(|one| one.answers).sum())
-    }
-
-    /// The same rate at both: half of what we can.
-    fn at_half_load(&self, plan: &Plan, rate: f64) -> Result<[Row; 4]> {
-        let load = |address, path| OpenLoop {
-            address,
-            path,
-            headers: self.accounts[0].clone(),
-            rate,
-            connections: USUAL,
-        };
-        let loads = [
-            load(self.linkspan.address(), "/proxy/items/1"),
-            load(self.nginx.address(), "/items/1"),
-        ];
-        for load in &loads {
-            load.run(plan.warm_up)?;
-        }
-        let mut results: [Vec<Latencies>; 2] = Default::default();
-        for round in 1..=plan.rounds {
-            for (load, results) in loads.iter().zip(&mut results) {
-                let latencies = load.run(plan.round)?;
-                let [p50, p99] = [0.5, 0.99].map(|share| latencies.quantile_ms(share));
-                eprintln!(
-                    "round {round}: {rate:.0} req/s to {}  p50 {p50:.2} ms  p99 {p99:.2} ms",
-                    load.path
-                );
-                results.push(latencies);
-            }
-        }
-        let [ours, theirs] = results;
-        let quantile = |of: &[Latencies], share| median(of, |one| one.quantile_ms(share));
-        let row = |name, share| {
-            Row::new(name, quantile(&ours, share), "ms").against(quantile(&theirs, share))
-        };
-        let above = quantile(&ours, 0.99) - quantile(&theirs, 0.99);
-        Ok([
-            Row::new("proxy.half_load.rps", rate, "req/s"),
-            row("proxy.half_load.p50", 0.5),
-            row("proxy.half_load.p99", 0.99),
-            Row::new("proxy.half_load.p99_above", above, "ms").held_to(Target::AtMost(ABOVE_MS)),
-        ])
     }
 
     /// One large body.
@@ -216,6 +234,20 @@ impl Field {
             row("cpu", "s/GB", |one| one.cpu_s_a_gb),
         ])
     }
+}
+
+/// The same rate at both: half of what we can.
+fn at_half_load(field: &Field, plan: &Plan, rate: f64) -> Result<[Row; 4]> {
+    let [ours, theirs] = latency::at(plan, field.open_loops(rate))?;
+    let row =
+        |name, share| Row::new(name, ours.quantile(share), "ms").against(theirs.quantile(share));
+    let above = ours.quantile(0.99) - theirs.quantile(0.99);
+    Ok([
+        Row::new("proxy.half_load.rps", rate, "req/s"),
+        row("proxy.half_load.p50", 0.5),
+        row("proxy.half_load.p99", 0.99),
+        Row::new("proxy.half_load.p99_above", above, "ms").held_to(Target::AtMost(ABOVE_MS)),
+    ])
 }
 
 fn small_get(name: &str, ours: &[Measured], theirs: &[Measured]) -> [Row; 4] {

@@ -5,10 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use serde_yaml::Mapping;
 
 use super::{Catalogue, Own, Source};
 use crate::check::{self, Finding, Subject};
-use crate::{builtin, check_slug};
+use crate::{Template, builtin, check_slug};
 
 type Keys = Map<String, Value>;
 
@@ -126,7 +127,7 @@ impl Layer<'_> {
         let alias = alias.map(str::to_owned);
         let parent = alias.map(|parent| self.parent(slug, &parent, trail));
         let own = match parent {
-            Some(Ok(keys)) => self.check(slug, Some(&keys)),
+            Some(Ok(json)) => self.check(slug, Some(&json)),
             Some(Err(message)) => {
                 if let Some(file) = self.files.get(slug) {
                     let at = file.document.places.value("alias");
@@ -140,17 +141,18 @@ impl Layer<'_> {
         self.done.insert(slug.to_owned(), own);
     }
 
-    /// The keys that an alias is laid over.
+    /// What an alias is laid over, as it is shown.
     fn parent(
         &mut self,
         slug: &str,
         parent: &str,
         trail: &mut Vec<String>,
-    ) -> Result<Keys, String> {
+    ) -> Result<Arc<str>, String> {
         // An alias of its own slug builds on the one that it replaces.
         if parent == slug || !self.is_file(parent) {
             let missing = || format!("there is no provider `{parent}` to build on");
-            return self.base.keys(parent).ok_or_else(missing);
+            let entry = self.base.entry(parent).ok_or_else(missing)?;
+            return Ok(entry.json.into());
         }
         if let Some(start) = trail.iter().position(|passed| passed == parent) {
             let round: Vec<&str> = trail.iter().skip(start).map(String::as_str).collect();
@@ -163,19 +165,18 @@ impl Layer<'_> {
         let read = self.done.get(parent).and_then(Option::as_ref);
         let own = read.or_else(|| self.before.own.get(parent));
         let broken = || format!("`{parent}` has mistakes of its own");
-        let json = &own.ok_or_else(broken)?.json;
-        let mut keys: Keys = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        keys.remove("name");
-        Ok(keys)
+        Ok(Arc::clone(&own.ok_or_else(broken)?.json))
     }
 
     fn is_file(&self, slug: &str) -> bool {
         self.files.contains_key(slug) || self.done.contains_key(slug)
     }
 
-    fn check(&mut self, slug: &str, parent: Option<&Keys>) -> Option<Own> {
+    fn check(&mut self, slug: &str, parent_json: Option<&str>) -> Option<Own> {
         let file = self.files.get(slug)?;
         let own = &file.document.keys;
+        let parent: Option<Keys> = parent_json.and_then(read_keys);
+        let parent = parent.as_ref();
         let keys = over(parent, own);
         let subject = Subject {
             slug,
@@ -189,8 +190,10 @@ impl Layer<'_> {
         let count = self.findings.len();
         let template = check::template(&subject, &mut self.findings);
         let is_wrong = self.findings.iter().skip(count).any(Finding::is_error);
-        let template = template.filter(|_| !is_wrong && !file.document.is_wrong)?;
-        let json = named(slug, &keys)?;
+        template.filter(|_| !is_wrong && !file.document.is_wrong)?;
+        // Anew, from what has the file's order.
+        let json = shown(slug, parent_json, &file.document.ordered)?;
+        let template = Template::from_json(slug, &json).ok()?;
         Some(Own::new(Arc::new(template), json.into()))
     }
 }
@@ -204,11 +207,22 @@ fn over(parent: Option<&Keys>, own: &Keys) -> Keys {
     keys
 }
 
-/// As it is shown: JSON, with its slug first.
-fn named(slug: &str, keys: &Keys) -> Option<String> {
-    let slug = serde_json::to_string(slug).ok()?;
-    let keys = serde_json::to_string(keys).ok()?;
-    let rest = keys.strip_prefix('{')?;
-    let comma = if rest == "}" { "" } else { "," };
-    Some(format!("{{\"name\":{slug}{comma}{rest}"))
+/// A template as it is shown: its slug as `name`, then its keys, an alias' over its
+/// parent's, in their order.
+fn shown(slug: &str, parent_json: Option<&str>, own: &Mapping) -> Option<String> {
+    let mut keys = Mapping::new();
+    keys.insert("name".into(), slug.into());
+    if let Some(json) = parent_json {
+        keys.extend(serde_json::from_str::<Mapping>(json).ok()?);
+        keys.insert("name".into(), slug.into());
+        keys.shift_remove("known_fault");
+    }
+    keys.extend(own.clone());
+    serde_json::to_string(&keys).ok()
+}
+
+fn read_keys(json: &str) -> Option<Keys> {
+    let mut keys: Keys = serde_json::from_str(json).ok()?;
+    keys.remove("name");
+    Some(keys)
 }

@@ -156,8 +156,8 @@ impl Catalogue {
     /// alias has beside its parent's.
     #[must_use]
     pub fn yaml(&self, slug: &str, is_resolved: bool) -> Option<String> {
-        // JSON is YAML, and a YAML map keeps its order.
-        let read = |slug: &str| serde_yaml::from_str(self.entry(slug)?.json).ok();
+        // A YAML map keeps its order.
+        let read = |slug: &str| serde_json::from_str(self.entry(slug)?.json).ok();
         let mut keys: Mapping = read(slug)?;
         let parent = keys.get("alias").and_then(serde_yaml::Value::as_str);
         let parent = parent.filter(|parent| !is_resolved && *parent != slug);

@@ -11,6 +11,7 @@ mod rules;
 use std::path::Path;
 
 use serde_json::{Map, Value};
+use serde_yaml::Mapping;
 
 pub use finding::{Finding, Findings, Severity};
 pub(crate) use places::Places;
@@ -23,6 +24,8 @@ type Keys = Map<String, Value>;
 pub(crate) struct Document {
     /// Its keys.
     pub(crate) keys: Keys,
+    /// The same in their order, which that of an XML body is.
+    pub(crate) ordered: Mapping,
     /// Where they are.
     pub(crate) places: Places,
     /// It has a mistake already.
@@ -73,12 +76,15 @@ impl Subject<'_> {
 /// # Errors
 /// It is not, or not a map.
 pub(crate) fn read(path: &Path, text: &str) -> Result<(Document, Vec<Finding>), Finding> {
-    let keys: Keys = serde_yaml::from_str(text).map_err(|cause| {
+    let yaml_error = |cause: serde_yaml::Error| {
         let at = cause.location().map(|at| (at.line(), at.column()));
         let message = cause.to_string();
         let message = message.split(" at line ").next().unwrap_or(&message);
         Finding::error(path, at, "", message)
-    })?;
+    };
+    let keys: Keys = serde_yaml::from_str(text).map_err(yaml_error)?;
+    // Refused only for a key that is given twice, which has its own finding.
+    let ordered = serde_yaml::from_str(text).unwrap_or_default();
     let places = Places::of(text);
     let twice = places.twice();
     let findings: Vec<Finding> = twice
@@ -86,6 +92,7 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<(Document, Vec<Finding>), 
         .collect();
     let document = Document {
         keys,
+        ordered,
         places,
         is_wrong: !findings.is_empty(),
     };

@@ -149,7 +149,7 @@ impl Linkspan {
             callers,
             connections,
             usage: self.usage(),
-            database: u32::try_from(self.database().pid()).ok().map(Usage::of),
+            database: self.database_usage(),
         }
     }
 
@@ -163,6 +163,21 @@ impl Linkspan {
 
     pub(in super::super) fn usage(&self) -> Usage {
         self.process.usage()
+    }
+
+    pub(in super::super) fn database_usage(&self) -> Option<Usage> {
+        u32::try_from(self.database().pid()).ok().map(Usage::of)
+    }
+
+    /// Does what Postgres would do after a load, on the same processors, while
+    /// the next is measured: millions of new rows are vacuumed, and written from
+    /// its memory to the disk.
+    pub(in super::super) fn settle_database(&self) -> Result<()> {
+        let url = self.database().url(linkspan_localdb::DATABASE);
+        for sql in ["VACUUM (ANALYZE) logs.operations", "CHECKPOINT"] {
+            postgres::ask(&url, sql)?;
+        }
+        Ok(())
     }
 
     /// Operations that were dropped because they came faster than Postgres

@@ -26,6 +26,9 @@ pub(in super::super) struct OpenLoop {
     pub(in super::super) headers: Headers,
     /// Requests a second.
     pub(in super::super) rate: f64,
+    /// Before latencies count: opening connections is another figure than what
+    /// a call takes on one that is open.
+    pub(in super::super) settle: Duration,
     /// Connections that they are spread over; a request that is due while all
     /// are taken waits, and its time runs.
     pub(in super::super) connections: usize,
@@ -60,9 +63,9 @@ impl OpenLoop {
         let mut latencies = Vec::new();
         let begun = Instant::now();
         let due = |nth: usize| begun + Duration::from_secs_f64(nth as f64 / self.rate);
-        let all = (self.rate * time.as_secs_f64()) as usize;
-        let mut next = 0;
-        while latencies.len() < all {
+        let all = (self.rate * (self.settle + time).as_secs_f64()) as usize;
+        let (mut next, mut answered) = (0, 0);
+        while answered < all {
             let now = Instant::now();
             while next < all && due(next) <= now {
                 waiting.push_back(due(next));
@@ -80,8 +83,11 @@ impl OpenLoop {
                 false => PATIENCE,
             };
             for at in ready(&connections, until_next)? {
-                if let Some(latency) = connections[at].receive()? {
-                    latencies.push(latency);
+                if let Some(due) = connections[at].receive()? {
+                    answered += 1;
+                    if due >= begun + self.settle {
+                        latencies.push(due.elapsed());
+                    }
                     idle.push(at);
                 }
             }
@@ -119,8 +125,8 @@ impl Connection {
         Ok(())
     }
 
-    /// How long the answer took, once it is complete.
-    fn receive(&mut self) -> Result<Option<Duration>> {
+    /// When the request was due whose answer is complete.
+    fn receive(&mut self) -> Result<Option<Instant>> {
         let mut piece = [0; 16 * 1024];
         match self.stream.read(&mut piece) {
             Ok(0) => bail!("the server closed a connection"),
@@ -133,7 +139,7 @@ impl Connection {
         }
         self.answer.clear();
         let due = self.due.take().context("an answer to no request")?;
-        Ok(Some(due.elapsed()))
+        Ok(Some(due))
     }
 }
 
@@ -260,6 +266,7 @@ mod tests {
             path: "/",
             headers: Vec::new(),
             rate: 100.0,
+            settle: Duration::ZERO,
             connections: 1,
         };
         let latencies = load.run(Duration::from_millis(100)).unwrap();
@@ -268,5 +275,30 @@ mod tests {
         let least = latencies.quantile_ms(0.0);
         assert!(least >= 100.0, "{least}");
         assert_eq!(server.join().unwrap(), 10);
+    }
+
+    #[test]
+    fn what_is_due_before_the_load_has_settled_does_not_count() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let load = OpenLoop {
+            address: listener.local_addr().unwrap(),
+            path: "/",
+            headers: Vec::new(),
+            rate: 100.0,
+            settle: Duration::from_millis(30),
+            connections: 1,
+        };
+        let server = std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let lines = std::io::BufReader::new(&stream).lines();
+            let ends = lines.map_while(Result::ok).filter(String::is_empty);
+            ends.fold(0, |answered, _| {
+                let answer = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                (&stream).write_all(answer.as_bytes()).unwrap();
+                answered + 1
+            })
+        });
+        let latencies = load.run(Duration::from_millis(50)).unwrap();
+        assert_eq!((latencies.0.len(), server.join().unwrap()), (5, 8));
     }
 }

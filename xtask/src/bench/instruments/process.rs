@@ -70,7 +70,7 @@ pub(in super::super) struct Usage(u32);
 
 impl Usage {
     /// Of a process by its id, and of its children.
-    pub(super) fn of(pid: u32) -> Self {
+    pub(in super::super) fn of(pid: u32) -> Self {
         Self(pid)
     }
 
@@ -78,6 +78,13 @@ impl Usage {
     pub(in super::super) fn cpu_us(self) -> Result<f64> {
         let ticks: u64 = self.family()?.iter().map(|stat| stat.ticks).sum();
         Ok(ticks as f64 * 1e6 / TICKS_A_SECOND)
+    }
+
+    /// The same without its children.
+    pub(in super::super) fn own_cpu_us(self) -> Result<f64> {
+        let own = self.family()?.into_iter().find(|stat| stat.pid == self.0);
+        let own = own.context("the process is gone")?;
+        Ok(own.ticks as f64 * 1e6 / TICKS_A_SECOND)
     }
 
     /// Resident memory now, in MB.
