@@ -230,11 +230,11 @@ fn value<'a>(config: &Config<'a>, name: &str) -> Option<Cow<'a, str>> {
 fn is_role(text: &str) -> bool {
     let mut parts = text.splitn(6, ':');
     let mut next = || parts.next().unwrap_or_default();
-    let (arn, partition, service, region, account) = (next(), next(), next(), next(), next());
+    let (_arn, _partition, service, region, account) = (next(), next(), next(), next(), next());
     let name = next().strip_prefix("role/").unwrap_or_default();
     let is_name = |c: char| c.is_ascii_alphanumeric() || "+=,.@_/-".contains(c);
-    arn == "arn"
-        && partition.starts_with("aws")
+    // China and GovCloud have partitions of their own: `aws-cn`, `aws-us-gov`.
+    text.starts_with("arn:aws")
         && (service, region) == ("iam", "")
         && account.len() == 12
         && account.bytes().all(|byte| byte.is_ascii_digit())

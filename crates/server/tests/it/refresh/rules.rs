@@ -153,7 +153,10 @@ async fn a_missing_client_does_not_exhaust_a_connection() {
         assert_eq!(failed.status, 400, "{failed:?}");
         let message = failed.json()["error"]["message"].clone();
         assert!(
-            message.as_str().unwrap().contains("no client id"),
+            message
+                .as_str()
+                .unwrap()
+                .contains("no credentials with its provider"),
             "{message}"
         );
         age(&app, "one", BACKOFF_OVER).await;
