@@ -38,8 +38,7 @@ const AFTER: i64 = 540;
 /// connection's configuration.
 ///
 /// # Errors
-/// [`Rejected::Field`] for an installation that cannot be one, or of another app,
-/// [`Error::NoClient`] without an app, and those of a token request.
+/// Those of [`named`].
 pub(crate) async fn log_in<E: TokenEndpoint>(
     client: Option<&Client>,
     config: &Config<'_>,
@@ -47,6 +46,22 @@ pub(crate) async fn log_in<E: TokenEndpoint>(
     _earlier: Option<&Login>,
     endpoint: &E,
 ) -> Result<Finished, Rejected> {
+    let (login, metadata) = named(client, config, entered, endpoint).await?;
+    Ok(finished(Credentials::App(login), metadata))
+}
+
+/// A token of the installation that is named, and what the connection's
+/// configuration is to hold of it.
+///
+/// # Errors
+/// [`Rejected::Field`] for an installation that cannot be one, or of another app,
+/// [`Error::NoClient`] without an app, and those of a token request.
+pub(crate) async fn named<E: TokenEndpoint>(
+    client: Option<&Client>,
+    config: &Config<'_>,
+    entered: &Entered,
+    endpoint: &E,
+) -> Result<(Login, Map<String, Value>), Rejected> {
     let (client, app) = own(client)?;
     let given = |name: &str| entered.fields.get(name).map(String::as_str);
     if given(APP_ID).is_some_and(|id| !id.is_empty() && id != app.app_id) {
@@ -56,8 +71,7 @@ pub(crate) async fn log_in<E: TokenEndpoint>(
     let kept = config.connection.value(INSTALLATION);
     let installation = given(INSTALLATION).or(kept.as_deref()).unwrap_or_default();
     check_installation(installation).map_err(|message| FieldError::new(INSTALLATION, message))?;
-    let (login, metadata) = install(client, app, config, installation, endpoint).await?;
-    Ok(finished(Credentials::App(login), metadata))
+    Ok(install(client, app, config, installation, endpoint).await?)
 }
 
 /// The app's own page, from which the person installs it.

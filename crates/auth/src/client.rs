@@ -6,7 +6,7 @@ use linkspan_providers::Config;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::secret;
+use crate::{modes, secret};
 
 /// Keys of a connection's configuration that stand in for the integration's.
 const ID_OVERRIDE: &str = "oauth_client_id_override";
@@ -83,9 +83,13 @@ impl From<&OwnClient> for Client {
 
 impl Client {
     /// The client that a connection's configuration brings, for an integration
-    /// that has none; its scopes are the integration's.
+    /// that has none; its scopes are the integration's. Nothing in modes whose
+    /// credentials do not keep it: they could be made and never refreshed.
     #[must_use]
     pub fn brought(config: &Config<'_>, scopes: Vec<String>) -> Option<Self> {
+        if !modes::keeps_brought_client(config.template.auth_mode) {
+            return None;
+        }
         let own = Self {
             scopes,
             ..Self::default()

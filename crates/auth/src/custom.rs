@@ -3,6 +3,8 @@
 //! installation; where somebody has to approve that first, a webhook names it
 //! later ([`complete`]).
 
+mod listed;
+
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
@@ -13,7 +15,9 @@ use serde_json::{Value, json};
 
 use crate::oauth2::{self, CodeGrant, Tokens};
 use crate::redirect::Callback;
-use crate::{Client, Credentials, Error, Finished, Login, TokenEndpoint, app, expiry};
+use crate::{
+    Client, Credentials, Entered, Error, Finished, Login, Rejected, TokenEndpoint, app, expiry,
+};
 
 /// Both credentials. Without the app's, a webhook has yet to say that it was
 /// installed.
@@ -49,7 +53,7 @@ impl Custom {
 }
 
 /// Exchanges the person's code, and buys a token of the installation if the
-/// browser named one. The connection is pending otherwise.
+/// browser named one that is the person's. The connection is pending otherwise.
 ///
 /// # Errors
 /// [`Error::NoCode`], [`Error::NoClient`], and those of both token requests.
@@ -82,6 +86,9 @@ pub(crate) async fn finish<E: TokenEndpoint>(
     };
     let app = match installation {
         Some(installation) => {
+            if let Some(user) = &user {
+                listed::check(client, config, user, installation, endpoint).await?;
+            }
             let bought = app::install(client, key, config, installation, endpoint).await?;
             finished.metadata.extend(bought.1);
             Some(bought.0)
@@ -90,6 +97,45 @@ pub(crate) async fn finish<E: TokenEndpoint>(
     };
     finished.credentials = Credentials::Custom(Custom { app, user });
     Ok(finished)
+}
+
+/// Buys a token of the installation that an import names. The person's tokens are
+/// not imported: calls carry the app's.
+///
+/// # Errors
+/// Those of [`app::named`].
+pub(crate) async fn log_in<E: TokenEndpoint>(
+    client: Option<&Client>,
+    config: &Config<'_>,
+    entered: &Entered,
+    endpoint: &E,
+) -> Result<Finished, Rejected> {
+    let (login, metadata) = app::named(client, config, entered, endpoint).await?;
+    let credentials = Credentials::Custom(Custom {
+        app: Some(login),
+        user: None,
+    });
+    Ok(app::finished(credentials, metadata))
+}
+
+impl Credentials {
+    /// What a connection that has `stored` is to have when these come: these, unless
+    /// they are pending and the stored ones work. Then the stored app's token stays
+    /// beside the person's new ones, and nothing comes of those that are only a
+    /// promise.
+    #[must_use]
+    pub fn in_place_of(self, stored: &Self) -> Option<Self> {
+        if !self.is_pending() || stored.is_pending() {
+            return Some(self);
+        }
+        match (self, stored) {
+            (Self::Custom(fresh), Self::Custom(stored)) => Some(Self::Custom(Custom {
+                app: stored.app.clone(),
+                user: fresh.user,
+            })),
+            _ => None,
+        }
+    }
 }
 
 /// Completes a pending connection with the installation that a webhook names.

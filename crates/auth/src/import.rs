@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use linkspan_providers::{AuthMode, Template};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::login::UNTOLD_LIFE;
 use crate::oauth1::Token;
 use crate::oauth2::Tokens;
-use crate::{Credentials, Entered, Login, OwnClient, api_key, basic, tba};
+use crate::{Credentials, Entered, Login, OwnClient, api_key, basic, jwt, tba};
 
 /// Credentials that come from elsewhere. It may hold secrets, and has no `Debug`.
 pub enum Imported {
@@ -51,6 +52,9 @@ struct Form {
     /// Whether the template's own fields are taken too.
     is_free: bool,
 }
+
+/// Where the client is that credentials were given to.
+const OVERRIDE: &str = "config_override";
 
 /// What buys a token, and the token if there is one already.
 const BOUGHT: &[&str] = &["token", "refresh_token", "expires_at"];
@@ -130,11 +134,16 @@ const fn kind(mode: AuthMode) -> AuthMode {
 /// Every field that is missing, unknown or malformed.
 pub fn import(template: &Template, mut given: Map<String, Value>) -> Result<Imported, Vec<Wrong>> {
     let form = Form::of(template, given.remove("type").as_ref()).map_err(|wrong| vec![wrong])?;
-    let takes_client = matches!(form.kind, AuthMode::OAuth2 | AuthMode::Tba);
-    let own_client = match given.remove("config_override").filter(|_| takes_client) {
-        Some(own) => own_client(own, form.kind).map_err(|wrong| vec![wrong])?,
-        None => None,
+    if form.kind == AuthMode::Jwt {
+        jwt::join_key(&mut given);
+    }
+    let own_client = match form.kind {
+        AuthMode::OAuth2 | AuthMode::OAuth1 | AuthMode::Tba => given.remove(OVERRIDE),
+        _ => None,
     };
+    let own_client = own_client.map(|own| read_client(own, form.kind));
+    let own_client = own_client.transpose().map_err(|wrong| vec![wrong])?;
+    let own_client = own_client.flatten();
     if let Some(options) = form.options(&mut given) {
         let entered = Entered {
             fields: form.read(template, given)?,
@@ -204,7 +213,10 @@ impl Form {
             }
         }
         for name in self.required {
-            if fields.get(*name).is_none_or(String::is_empty) {
+            // Which of a name and a password may be empty is the template's to say.
+            let may_be_empty = self.kind == AuthMode::Basic;
+            let is_missing = |text: &String| text.is_empty() && !may_be_empty;
+            if fields.get(*name).is_none_or(is_missing) {
                 mistakes.push(Wrong::new("invalid_type", name, "Required"));
             }
         }
@@ -236,7 +248,9 @@ impl Form {
             AuthMode::Tba => tba::import(&mut fields, own_client),
             AuthMode::None => Credentials::None,
             AuthMode::OAuth2Cc if has(&fields, "token") => {
-                Credentials::ClientCredentials(login(fields)?)
+                let mut login = login(fields)?;
+                login.expires_at = login.expires_at.or(Some(login.issued_at + UNTOLD_LIFE));
+                Credentials::ClientCredentials(login)
             }
             AuthMode::TwoStep if has(&fields, "token") => Credentials::TwoStep(login(fields)?),
             _ => return Ok(Imported::Entered(fields.into())),
@@ -286,26 +300,39 @@ fn login(mut fields: BTreeMap<String, String>) -> Result<Login, Wrong> {
     })
 }
 
-/// `config_override`: the client that the credentials were given to, if it is
-/// not the integration's. Of `TBA` it must be there, and may be empty.
-fn own_client(given: Value, kind: AuthMode) -> Result<Option<OwnClient>, Wrong> {
+/// The client that the credentials were given to, if it is not the integration's.
+/// One without a secret is a public client (RFC 6749 section 2.1), which cannot
+/// sign; nothing, or an empty one, is none.
+fn read_client(given: Value, kind: AuthMode) -> Result<Option<OwnClient>, Wrong> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Given {
-        client_id: String,
-        client_secret: SecretString,
+        client_id: Option<String>,
+        client_secret: Option<SecretString>,
     }
-    if kind == AuthMode::Tba && given.as_object().is_some_and(Map::is_empty) {
-        return Ok(None);
-    }
-    let given: Given = serde_json::from_value(given).map_err(|_| {
-        let message = "must have client_id and client_secret, and nothing else";
-        Wrong::new("invalid_type", "config_override", message)
+    let wrong = |message: &str| Wrong::new("invalid_type", OVERRIDE, message);
+    let given: Option<Given> = serde_json::from_value(given).map_err(|_| {
+        wrong("must be an object of the texts client_id and client_secret, and nothing else")
     })?;
-    Ok(Some(OwnClient {
-        client_id: given.client_id,
-        client_secret: Some(given.client_secret),
-    }))
+    let Some(Given {
+        client_id,
+        client_secret,
+    }) = given
+    else {
+        return Ok(None);
+    };
+    let client_secret = client_secret.filter(|secret| !secret.expose_secret().is_empty());
+    match client_id.filter(|id| !id.is_empty()) {
+        None if client_secret.is_some() => Err(wrong("has a client_secret and no client_id")),
+        None => Ok(None),
+        Some(_) if client_secret.is_none() && kind != AuthMode::OAuth2 => {
+            Err(wrong("has no client_secret, by which calls are signed"))
+        }
+        Some(client_id) => Ok(Some(OwnClient {
+            client_id,
+            client_secret,
+        })),
+    }
 }
 
 fn tokens(
@@ -324,3 +351,6 @@ fn tokens(
         raw,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,22 @@ use crate::sign::PrivateKey;
 use crate::sign::jwt::{Algorithm, Key, hex_secret, sign};
 use crate::{Client, Credentials, Entered, Error, Finished, Login, Rejected, TokenEndpoint};
 
+/// Where an older form has a key in two parts.
+const KEY: &str = "privateKey";
+
+/// Joins an older form of a key, `{"id", "secret"}`, to the text that people copy.
+/// What is not of that form stays as it is.
+pub fn join_key(given: &mut Map<String, Value>) {
+    let Some(Value::Object(parts)) = given.get(KEY) else {
+        return;
+    };
+    let part = |name| parts.get(name).and_then(Value::as_str);
+    if let (2, Some(id), Some(secret)) = (parts.len(), part("id"), part("secret")) {
+        let key = format!("{id}:{secret}");
+        given.insert(KEY.to_owned(), key.into());
+    }
+}
+
 /// Signs a token with what a person entered, or again with what was kept of it.
 ///
 /// # Errors

@@ -48,6 +48,7 @@ pub use entered::{Entered, Rejected};
 pub use error::Error;
 pub use finished::Finished;
 pub use import::{Imported, Wrong, import};
+pub use jwt::join_key;
 pub use login::Login;
 pub use modes::{
     Entry, backends, begin, connect, entry, finish, has_client, made_up, needs_client, own_kind,

@@ -86,6 +86,12 @@ pub const fn own_kind(mode: AuthMode) -> Option<AuthMode> {
     }
 }
 
+/// Whether credentials keep a client that the connection's configuration brought.
+pub(crate) const fn keeps_brought_client(mode: AuthMode) -> bool {
+    // There, the client is what the person enters, and is kept as that.
+    !matches!(mode, AuthMode::OAuth2Cc)
+}
+
 /// Whether an integration needs a client that a developer enters: this server is
 /// its own client with some providers.
 #[must_use]
@@ -181,6 +187,7 @@ async fn log_in<E: TokenEndpoint>(
         AuthMode::TwoStep => two_step::log_in(client, config, entered, earlier, endpoint).await,
         AuthMode::Jwt => jwt::log_in(client, config, entered, earlier, endpoint).await,
         AuthMode::App => app::log_in(client, config, entered, earlier, endpoint).await,
+        AuthMode::Custom => custom::log_in(client, config, entered, endpoint).await,
         AuthMode::Bill => bill::log_in(client, config, entered, earlier, endpoint).await,
         AuthMode::Signature => signature::log_in(client, config, entered, earlier, endpoint).await,
         AuthMode::AwsSigV4 => aws_sigv4::log_in(client, config, entered, earlier, endpoint).await,

@@ -53,7 +53,7 @@ pub(crate) async fn log_in<E: TokenEndpoint>(
         None => fields::checked(template, entered)?,
         Some(_) => fields::kept(template, entered)?,
     };
-    Ok(by_entries(config, fields, &entered.options, earlier, endpoint).await?)
+    Ok(by_entries(config, fields, &entered.options, endpoint).await?)
 }
 
 /// Whether a refresh is another request than a login.
@@ -75,7 +75,6 @@ async fn by_entries<E: TokenEndpoint>(
     config: &Config<'_>,
     mut fields: BTreeMap<String, String>,
     options: &BTreeMap<String, String>,
-    earlier: Option<&Login>,
     endpoint: &E,
 ) -> Result<Finished, Error> {
     let template = config.template;
@@ -122,7 +121,8 @@ async fn by_entries<E: TokenEndpoint>(
         issued_at,
         fields,
     };
-    bought.finish(&headers, earlier)
+    // A refresh token of before was refused, or is never used.
+    bought.finish(&headers, None)
 }
 
 /// The request that a refresh token buys the next token with.

@@ -104,6 +104,11 @@ pub enum Error {
         /// The connection's id.
         connection: String,
     },
+    /// The connection works, and the new credentials would not yet.
+    #[error(
+        "connection '{0}' works and keeps its credentials: new ones would have to wait for a webhook of the provider; to install anew, delete the connection and connect again"
+    )]
+    WouldWait(String),
     /// The system has no random bytes to give.
     #[error(transparent)]
     Random(#[from] crate::token::NoRandomness),
@@ -177,6 +182,7 @@ impl Error {
             Self::RefreshFailed(_) | Self::ProviderValue(_) => ErrorCode::InvalidCredentials,
             Self::InvalidPublicKey => ErrorCode::InvalidPublicKey,
             Self::MissingHmac | Self::ReplaceNeedsHmac { .. } => ErrorCode::MissingHmac,
+            Self::WouldWait(_) => ErrorCode::InvalidConnection,
             Self::InvalidHmac => ErrorCode::InvalidHmac,
             Self::RefreshBackoff => ErrorCode::ConnectionRefreshBackoff,
             Self::RefreshExhausted(_) => ErrorCode::ConnectionRefreshExhausted,

@@ -1,10 +1,10 @@
 //! What comes back: AWS' XML, or a developer's JSON.
 
-use chrono::{DateTime, Utc};
 use http::Response;
 use serde_json::{Map, Value};
 
 use super::{Fault, Keys};
+use crate::oauth2::answer::time;
 use crate::oauth2::presentable;
 
 /// The answer to AssumeRole. Its form is fixed, and a reader of XML would be of
@@ -31,14 +31,15 @@ pub(super) fn of_aws(response: &Response<Vec<u8>>, secrets: &[&str]) -> Result<K
             access_key: element(keys, "AccessKeyId")?,
             secret_key: element(keys, "SecretAccessKey")?.into(),
             session_token: Some(element(keys, "SessionToken")?.into()),
-            expires_at: element(keys, "Expiration").and_then(|at| time(&at)),
+            expires_at: element(keys, "Expiration").and_then(|at| time(&at.into())),
         })
     });
     keys.ok_or_else(|| refused("the answer holds no keys"))
 }
 
 /// The answer of a developer's service: the keys, or an object `credentials` of
-/// them, in either spelling.
+/// them, in either spelling. When they expire is a time as texts have it, or the
+/// seconds or milliseconds since 1970.
 pub(super) fn of_service(response: &Response<Vec<u8>>, secrets: &[&str]) -> Result<Keys, Fault> {
     let status = response.status().as_u16();
     let refused = |message: &str| Fault::Refused {
@@ -58,7 +59,9 @@ pub(super) fn of_service(response: &Response<Vec<u8>>, secrets: &[&str]) -> Resu
         let text = names.iter().find_map(|name| keys.get(*name)?.as_str());
         text.filter(|text| !text.is_empty()).map(str::to_owned)
     };
-    let expires_at = text(&["expiresAt", "expires_at", "expiration"]);
+    // What has no meaning is none, so that the template's life counts.
+    let names = ["expiresAt", "expires_at", "expiration"];
+    let expires_at = names.iter().find_map(|name| time(keys.get(*name)?));
     let keys = (
         text(&["accessKeyId", "access_key_id"]),
         text(&["secretAccessKey", "secret_access_key"]),
@@ -72,13 +75,8 @@ pub(super) fn of_service(response: &Response<Vec<u8>>, secrets: &[&str]) -> Resu
         access_key,
         secret_key: secret_key.into(),
         session_token: Some(session_token.into()),
-        expires_at: expires_at.and_then(|at| time(&at)),
+        expires_at,
     })
-}
-
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    let time = DateTime::parse_from_rfc3339(text.trim()).ok()?;
-    Some(time.to_utc())
 }
 
 /// What stands between the first tags of this name.

@@ -171,6 +171,8 @@ pub(crate) async fn log_in<E: TokenEndpoint>(
 fn login(keys: Keys, role: &str, region: &str, now: DateTime<Utc>) -> Login {
     let entered = [(ROLE, role), (REGION, region)];
     let token = keys.session_token.clone().unwrap_or_default();
+    // A time that is over would have every call assume the role again.
+    let told = keys.expires_at.filter(|at| *at > now);
     let brought = [
         (ACCESS_KEY, Some(keys.access_key.into())),
         (SECRET_KEY, Some(keys.secret_key)),
@@ -184,7 +186,7 @@ fn login(keys: Keys, role: &str, region: &str, now: DateTime<Utc>) -> Login {
         brought: brought
             .filter_map(|(name, secret)| Some((name.to_owned(), secret?)))
             .collect(),
-        expires_at: Some(keys.expires_at.unwrap_or(now + LIFE)),
+        expires_at: Some(told.unwrap_or(now + LIFE)),
         issued_at: now,
         raw: Value::Null,
     }

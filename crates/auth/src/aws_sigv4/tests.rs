@@ -179,8 +179,11 @@ async fn a_service_of_the_developers_is_asked_as_the_integration_says() {
     let flat = json!({ "accessKeyId": "A", "secretAccessKey": "S", "sessionToken": "T" });
     let nested = json!({ "credentials": { "access_key_id": "A", "secret_access_key": "S",
         "session_token": "T", "expires_at": "2035-01-01T00:00:00Z" } });
+    let mut over = flat.clone();
+    over["expiresAt"] = "2020-01-01T00:00:00Z".into();
     for (more, answer, header, life) in [
         (json!({}), &flat, None, Some(LIFE)),
+        (json!({}), &over, None, Some(LIFE)),
         (
             json!({ "stsAuthType": "api_key", "stsApiKey": "k-1" }),
             &nested,
@@ -222,6 +225,26 @@ async fn a_service_of_the_developers_is_asked_as_the_integration_says() {
             Some((name, value)) => assert_eq!(request.headers()[name], value),
             None => assert_eq!(request.headers().get("authorization"), None),
         }
+    }
+}
+
+#[tokio::test]
+async fn a_service_says_in_many_ways_when_its_keys_expire() {
+    let custom = json!({ "service": "s3", "stsMode": "custom",
+        "stsEndpointUrl": "https://sts.acme.example/assume", "defaultRegion": "eu-west-1" });
+    for (name, at) in [
+        ("expiresAt", json!("2035-01-02T03:04:05Z")),
+        ("expires_at", json!(2_051_319_845)),
+        ("expiration", json!(2_051_319_845_000_i64)),
+        ("expiration", json!("2051319845")),
+    ] {
+        let mut answer = json!({ "accessKeyId": "A", "secretAccessKey": "S", "sessionToken": "T" });
+        answer[name] = at.clone();
+        let sts = Sts::new(200, answer.to_string());
+        let finished = log_in("", custom.clone(), external(), &[(ROLE, ROLE_ARN)], &sts);
+        let finished = finished.await.unwrap();
+        let expires_at = keys(&finished).0.expires_at.unwrap();
+        assert_eq!(expires_at.to_rfc3339(), "2035-01-02T03:04:05+00:00", "{at}");
     }
 }
 

@@ -6,7 +6,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use http::header::AUTHORIZATION;
-use linkspan_providers::{AuthorizationMethod, FieldError, Template, TokenRequestAuthMethod};
+use linkspan_providers::interpolate::Root;
+use linkspan_providers::{
+    AuthorizationMethod, FieldError, Template, TokenRequestAuthMethod, TokenUrl,
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{ClientCertificate, ParamMap};
@@ -21,7 +24,8 @@ pub(super) const PRIVATE_KEY: &str = "client_private_key";
 /// What a person may enter, whether the template lists it or not.
 const KNOWN: [&str; 4] = [ID, SECRET, CERTIFICATE, PRIVATE_KEY];
 
-/// The client: what was entered, and the integration's in place of what was not.
+/// The client: what was entered, or else the integration's, if the template alone
+/// says where it goes.
 pub(super) struct Own {
     entered: BTreeMap<String, String>,
     pub(super) id: String,
@@ -54,6 +58,11 @@ impl Own {
                 id.clone(),
                 entered.get(SECRET).map(|text| text.as_str().into()),
             ),
+            (None, Some(_)) if is_addressed_by_connection(template) => {
+                let message = "is required: the integration's client is not sent to an address \
+                    that the connection's configuration names";
+                return Err(FieldError::new(ID, message));
+            }
             (None, Some(client)) => (client.client_id.clone(), client.client_secret.clone()),
             (None, None) => return Err(FieldError::new(ID, "is required")),
         };
@@ -142,6 +151,14 @@ impl Own {
             key_pem: get(PRIVATE_KEY)?.into(),
         }))
     }
+}
+
+/// Whether the connection's configuration has a say in where tokens are asked for.
+/// A browser may give it, and could have a developer's secret sent to itself.
+fn is_addressed_by_connection(template: &Template) -> bool {
+    let paths = template.token_url.as_ref().map(TokenUrl::oauth2);
+    let mut paths = paths.into_iter().flat_map(|url| url.paths());
+    paths.any(|path| path.root() == Root::ConnectionConfig)
 }
 
 /// The template says what must be entered, and of which form. What it does not

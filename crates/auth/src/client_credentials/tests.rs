@@ -122,6 +122,58 @@ async fn the_integrations_client_stands_in_and_is_not_stored() {
 }
 
 #[tokio::test]
+async fn the_integrations_client_goes_to_no_address_of_the_connections() {
+    let catalogue = Catalogue::builtin().unwrap();
+    let evil = [("hostname", "evil.example"), ("tenantId", "evil")];
+    let endpoint = Scripted::new(&[(200, GOOD)]);
+    for slug in ["salesforce-cc", "auth0-cc", "microsoft-oauth2-cc"] {
+        let template = catalogue.get(slug).unwrap();
+        let entered = Entered::default();
+        let refused = connect(template, Some(&shared()), &evil, entered, &endpoint).await;
+        let told = refused.unwrap_err().to_string();
+        assert!(
+            told.starts_with("`client_id` is required: the integration's client is not sent"),
+            "{slug}: {told}"
+        );
+        // Nor for a connection that was made otherwise.
+        let config = Config {
+            template,
+            connection: &texts(&evil),
+            integration: &Map::new(),
+        };
+        let before = earlier(None);
+        let (client, entered) = (shared(), Entered::default());
+        let again = log_in(Some(&client), &config, &entered, Some(&before), &endpoint).await;
+        assert_eq!(again.unwrap_err().to_string(), told, "{slug}");
+    }
+    assert_eq!(endpoint.seen(), [] as [&str; 0]);
+    let template = catalogue.get("microsoft-oauth2-cc").unwrap();
+    let entered = texts(&CLIENT).into();
+    connect(template, Some(&shared()), &evil, entered, &endpoint)
+        .await
+        .unwrap();
+    assert!(!endpoint.seen()[0].contains("our"), "the person's own");
+}
+
+#[test]
+fn a_client_is_entered_and_not_brought_beside() {
+    let catalogue = Catalogue::builtin().unwrap();
+    let connection = texts(&[
+        ("oauth_client_id_override", "own"),
+        ("oauth_client_secret_override", "hush"),
+    ]);
+    for (slug, is_taken) in [("spotify-oauth2-cc", false), ("spotify", true)] {
+        let config = Config {
+            template: catalogue.get(slug).unwrap(),
+            connection: &connection,
+            integration: &Map::new(),
+        };
+        let brought = Client::brought(&config, Vec::new());
+        assert_eq!(brought.is_some(), is_taken, "{slug}");
+    }
+}
+
+#[tokio::test]
 async fn a_key_signs_for_the_client() {
     let jwk =
         include_str!("../sign/vectors/rfc7515-a2.jwk.json").replacen('{', "{\"kid\":\"k1\",", 1);
@@ -226,6 +278,12 @@ async fn answers_of_every_shape_are_read() {
             2,
         ),
         ("listrak", json!({ "access_token": "a" }), Some("a"), 55),
+        (
+            "listrak",
+            json!({ "access_token": "a", "expires_at": "2020-01-01T00:00:00Z" }),
+            Some("a"),
+            55,
+        ),
         (
             "personio",
             json!({ "success": true, "data": { "token": "b" } }),

@@ -150,7 +150,8 @@ pub(crate) fn token(answer: &Value, paths: &TokenResponse) -> Option<String> {
 }
 
 /// When the token expires: as the answer says, else as the token does, else
-/// `token_expires_in_ms` after `issued_at`. Nothing if nobody says.
+/// `token_expires_in_ms` after `issued_at`. Nothing if nobody says. Who names a
+/// time that is over says only that it expires.
 pub(crate) fn expires_at(
     template: &Template,
     answer: &Value,
@@ -158,8 +159,17 @@ pub(crate) fn expires_at(
     issued_at: DateTime<Utc>,
 ) -> Option<DateTime<Utc>> {
     let said = || said_expiry(template.token_response.as_ref()?, answer, issued_at);
-    let told = said().or_else(|| jwt_expiry(token, issued_at));
-    told.or_else(|| template_expiry(template, issued_at))
+    let told = [said(), jwt_expiry(token, issued_at)];
+    let mut told = told.into_iter().flatten().peekable();
+    let expires = told.peek().is_some();
+    told.find(|at| *at > issued_at)
+        .or_else(|| expires.then(|| untold(template, issued_at)))
+        .or_else(|| template_expiry(template, issued_at))
+}
+
+/// When a token expires of which is known only that it does.
+pub(crate) fn untold(template: &Template, issued_at: DateTime<Utc>) -> DateTime<Utc> {
+    template_expiry(template, issued_at).unwrap_or(issued_at + super::UNTOLD_LIFE)
 }
 
 fn said_expiry(

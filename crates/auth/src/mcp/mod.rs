@@ -213,7 +213,8 @@ async fn found<E: TokenEndpoint>(
         (None, Some(document), _) => Registration::new(document, callback),
         (None, None, Some(url)) => {
             let method = register::preferred(&found.auth_methods);
-            register::at(url, register::params(callback, scopes, method), endpoint).await?
+            let params = register::params(callback, scopes, method);
+            register::at(url, params, &[], endpoint).await?
         }
         (None, None, None) => Registration::new(FALLBACK_CLIENT, callback),
     };

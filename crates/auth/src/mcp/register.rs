@@ -15,6 +15,9 @@ use crate::{Error, TokenEndpoint};
 /// What people read on consent pages.
 pub(super) const CLIENT_NAME: &str = "Linkspan";
 
+/// Characters of the shortest text that is hidden.
+const SHORTEST_SECRET: usize = 4;
+
 const METHOD: &str = "token_endpoint_auth_method";
 const NONE: &str = "none";
 const BASIC: &str = "client_secret_basic";
@@ -50,12 +53,14 @@ pub async fn register<E: TokenEndpoint>(
         params
     };
     let says_method = template.registration_params.contains_key(METHOD);
-    let answer = at(url.as_str(), ask(NONE), endpoint).await;
+    // They may be of the integration's configuration.
+    let secrets = texts(&own);
+    let answer = at(url.as_str(), ask(NONE), &secrets, endpoint).await;
     match answer {
         Err(Error::Refused {
             error: Some(error), ..
         }) if error == "invalid_client_metadata" && !says_method => {
-            at(url.as_str(), ask(POST), endpoint).await
+            at(url.as_str(), ask(POST), &secrets, endpoint).await
         }
         answer => answer,
     }
@@ -89,10 +94,29 @@ pub(super) fn params(redirect_uri: &str, scopes: &[String], method: &str) -> Obj
     params
 }
 
-/// Registers with these parameters.
+/// The texts in some parameters that are long enough to be secret: to hide
+/// shorter ones would make any message unreadable.
+fn texts(params: &Object) -> Vec<&str> {
+    let mut found = Vec::new();
+    let mut values: Vec<_> = params.values().collect();
+    while let Some(value) = values.pop() {
+        match value {
+            Value::String(text) if text.chars().count() >= SHORTEST_SECRET => found.push(&**text),
+            Value::Array(list) => values.extend(list),
+            Value::Object(object) => values.extend(object.values()),
+            _ => {}
+        }
+    }
+    // One may be a part of another, which must not stay in part.
+    found.sort_by_key(|text| std::cmp::Reverse(text.len()));
+    found
+}
+
+/// Registers with these parameters. A refusal is told without `secrets`.
 pub(super) async fn at<E: TokenEndpoint>(
     url: &str,
     params: Object,
+    secrets: &[&str],
     endpoint: &E,
 ) -> Result<Registration, Error> {
     let asked = params
@@ -118,7 +142,7 @@ pub(super) async fn at<E: TokenEndpoint>(
     };
     let client_id = text("client_id").filter(|_| answer.status().is_success());
     let Some(client_id) = client_id else {
-        return Err(match error_of(&object, status) {
+        return Err(match error_of(&object, status, secrets) {
             Error::NoAccessToken { status } => Error::Refused {
                 status,
                 error: None,

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use super::Tokens;
+use crate::login::answer::untold;
 use crate::{Credentials, Error, Finished, quirks};
 
 /// Epoch times above this are milliseconds: as seconds it is the year 5138.
@@ -128,7 +129,9 @@ pub(crate) fn number(value: &Value) -> Option<f64> {
     number.filter(|number: &f64| number.is_finite())
 }
 
-/// When what an answer gives expires: `expires_at`, or `expires_in` from now.
+/// When what an answer gives expires: `expires_at`, or `expires_in` from now. A
+/// time that is over says only that it expires: it came without its zone, or by
+/// another clock, and would have every call ask for a new token.
 pub(crate) fn expires_at(
     template: &Template,
     object: &Object,
@@ -140,6 +143,7 @@ pub(crate) fn expires_at(
     };
     let after = |count: f64| issued_at.checked_add_signed(milliseconds(count * unit)?);
     let absolute = object.get("expires_at").and_then(time);
+    let ahead = absolute.filter(|at| *at > issued_at);
     // Zero is how some providers say "never".
     let relative = || {
         object
@@ -147,7 +151,8 @@ pub(crate) fn expires_at(
             .and_then(number)
             .filter(|seconds| *seconds > 0.0)
     };
-    absolute.or_else(|| relative().and_then(after))
+    let told = ahead.or_else(|| relative().and_then(after));
+    told.or_else(|| absolute.map(|_| untold(template, issued_at)))
 }
 
 /// A time as epoch seconds, epoch milliseconds or a date; UTC unless it says.

@@ -29,9 +29,10 @@ pub(crate) fn read_object(response: &Response<Vec<u8>>) -> Result<Map<String, Va
     })
 }
 
-/// The error that an answer describes; [`Error::NoAccessToken`] if it is none.
-pub(crate) fn error_of(object: &Map<String, Value>, status: u16) -> Error {
-    answer::refusal(object, status, &[])
+/// The error that an answer describes, without `secrets`;
+/// [`Error::NoAccessToken`] if it is none.
+pub(crate) fn error_of(object: &Map<String, Value>, status: u16, secrets: &[&str]) -> Error {
+    answer::refusal(object, status, secrets)
 }
 
 #[cfg(test)]

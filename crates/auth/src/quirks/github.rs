@@ -1,7 +1,28 @@
 //! GitHub sends a person to the callback also after an installation that was
 //! begun on its own pages. No flow of ours waits for that one.
+//!
+//! It also lets the browser name any installation of an app, and lists those that
+//! the person who signed in may use
+//! (<https://docs.github.com/en/rest/apps/installations>).
 
 use std::collections::BTreeMap;
+
+use super::{Installations, Quirk};
+
+pub(super) const QUIRK: Quirk = Quirk {
+    name: "github",
+    authorize_params: &[],
+    authorize: |_| {},
+    answer: |_| {},
+    tokens: |_| {},
+    secret_config: &[],
+    beside: None,
+    installations: Some(Installations {
+        path: "/user/installations",
+        items: "installations",
+        id: "id",
+    }),
+};
 
 /// Where the person came from, when the browser does not say.
 const HOME: &str = "https://github.com";

@@ -32,6 +32,18 @@ pub(crate) struct Quirk {
     pub(crate) secret_config: &'static [&'static str],
     /// Tokens beside the connection's own, which expire by themselves.
     pub(crate) beside: Option<Beside>,
+    /// Where the provider lists the installations of an app that a person may use.
+    pub(crate) installations: Option<Installations>,
+}
+
+/// A list of the API, in pages by `per_page` and `page`.
+pub(crate) struct Installations {
+    /// Under the API's address.
+    pub(crate) path: &'static str,
+    /// The key of the answer that has them.
+    pub(crate) items: &'static str,
+    /// The key of each that has its id.
+    pub(crate) id: &'static str,
 }
 
 /// A second pair of tokens, kept in `raw` beside the connection's own.
@@ -44,7 +56,7 @@ pub(crate) struct Beside {
 }
 
 /// Every quirk there is.
-const ALL: &[Quirk] = &[sentry::QUIRK, slack::QUIRK];
+const ALL: &[Quirk] = &[github::QUIRK, sentry::QUIRK, slack::QUIRK];
 
 /// Parameters that mean something to a provider with a quirk, and are not sent
 /// to others.

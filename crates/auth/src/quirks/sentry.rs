@@ -13,6 +13,7 @@ pub(super) const QUIRK: Quirk = Quirk {
     tokens: |_| {},
     secret_config: &[],
     beside: None,
+    installations: None,
 };
 
 /// What OAuth calls them (RFC 6749 section 5.1).

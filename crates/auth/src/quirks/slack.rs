@@ -27,6 +27,7 @@ pub(super) const QUIRK: Quirk = Quirk {
         refresh_token: persons_refresh_token,
         keep: keep_persons,
     }),
+    installations: None,
 };
 
 /// Joins the person's scopes by commas, whatever they were joined by.

@@ -105,6 +105,8 @@ async fn the_expiry_is_said_by_the_answer_the_token_or_the_template() {
     let exp = (Utc::now() + TimeDelta::hours(2)).timestamp();
     let short = (Utc::now() + TimeDelta::minutes(10)).timestamp();
     let at = (Utc::now() + TimeDelta::minutes(61)).to_rfc3339();
+    let over = (Utc::now() - TimeDelta::hours(2)).naive_utc().to_string();
+    let gone = (Utc::now() - TimeDelta::hours(2)).timestamp();
     for (slug, answer, expected) in [
         (
             "toast",
@@ -125,6 +127,19 @@ async fn the_expiry_is_said_by_the_answer_the_token_or_the_template() {
             json!({ "token": "t", "expires": "2:03:30" }),
             Some(123),
         ),
+        // Over already, by a clock of their own: it is not believed.
+        (
+            "researchdesk",
+            json!({ "token": "t", "expires": over }),
+            Some(55),
+        ),
+        (
+            "researchdesk",
+            json!({ "token": jwt(exp), "expires": over }),
+            Some(104),
+        ),
+        ("agencyzoom", json!({ "jwt": jwt(gone) }), Some(55)),
+        ("ecu360", json!({ "jwtToken": jwt(gone) }), Some(15)),
     ] {
         let endpoint = Scripted::new(&[(200, &answer.to_string())]);
         let fields: &[(&str, &str)] = match slug {
@@ -304,6 +319,9 @@ async fn a_refresh_token_is_spent_before_the_entries() {
     ]);
     let login = again("timify", &fields, "r1", &spent).await.unwrap();
     assert_eq!(login.refresh_token.unwrap().expose_secret(), "r2");
+    let refused = Scripted::new(&[(400, "{}"), (200, "{\"accessToken\":\"new\"}")]);
+    let login = again("timify", &fields, "r1", &refused).await.unwrap();
+    assert!(login.refresh_token.is_none(), "it was refused");
     assert!(spent.seen()[1].ends_with("{\"appid\":\"a\",\"appsecret\":\"b\"}"));
 
     let imported = Scripted::new(&[(400, "{}")]);

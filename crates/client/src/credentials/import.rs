@@ -99,7 +99,7 @@ impl ImportCredentials {
     }
 
     /// Names the client that the tokens were given to, if it is not the
-    /// integration's: of `OAUTH2` and `TBA`.
+    /// integration's: of `OAUTH2`, `OAUTH1` and `TBA`.
     #[must_use]
     pub fn own_client(self, client_id: &str, client_secret: &SecretString) -> Self {
         let client_secret = client_secret.expose_secret();

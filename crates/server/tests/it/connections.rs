@@ -216,7 +216,7 @@ async fn an_import_that_does_not_fit_is_refused_by_field() {
         ),
         (
             json!({ "provider_config_key": "demo", "credentials":
-                { "type": "OAUTH2", "access_token": "a", "config_override": { "client_id": "b" } } }),
+                { "type": "OAUTH2", "access_token": "a", "config_override": { "client_secret": "b" } } }),
             json!(["credentials", "config_override"]),
         ),
         (

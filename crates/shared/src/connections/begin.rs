@@ -162,7 +162,16 @@ pub async fn oauth(
 const PLATFORMS: [&str; 3] = ["oauth_granted_scopes", "oauth_missing_scopes", PENDING];
 
 /// Set in a connection's configuration until a webhook has completed it.
-pub(super) const PENDING: &str = "pending";
+const PENDING: &str = "pending";
+
+/// Marks a connection that a webhook has yet to complete, and unmarks the others.
+pub(super) fn note_pending(is_pending: bool, connection_config: &mut Map<String, Value>) {
+    if is_pending {
+        connection_config.insert(PENDING.to_owned(), true.into());
+    } else {
+        connection_config.remove(PENDING);
+    }
+}
 
 /// The configuration that a connection starts with: what the session says, over
 /// what the browser says, over what the connection had before. A browser does not

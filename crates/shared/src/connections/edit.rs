@@ -104,12 +104,14 @@ fn in_place_of(stored: Option<Value>, user: Option<EndUser>) -> Result<Option<Va
     write("end user", &user).map(Some)
 }
 
-/// Gives a connection new credentials. It keeps its id and metadata, its
+/// Gives a connection new credentials; pending ones do not take the place of ones
+/// that work ([`linkspan_auth::Credentials::in_place_of`]). It keeps its id and metadata, its
 /// labels, end user and webhook address unless there are new ones, and of its
 /// configuration what the new one does not name.
 ///
 /// # Errors
-/// [`Error::UnknownConnection`] when it was deleted meanwhile.
+/// [`Error::UnknownConnection`] when it was deleted meanwhile, and
+/// [`Error::WouldWait`] for pending credentials that cannot be used beside others.
 pub(super) async fn reconnect(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
@@ -129,10 +131,11 @@ pub(super) async fn reconnect(
             .optional()?
             .ok_or_else(|| unknown(integration, &new.connection_id))?
             .open(keys)?;
+        let credentials = new.credentials.in_place_of(&stored.credentials);
+        let credentials = credentials.ok_or(Error::WouldWait(stored.connection_id))?;
         let mut config = stored.connection_config;
-        // The new credentials say whether something is still to come.
-        config.remove(begin::PENDING);
         config.extend(new.connection_config);
+        begin::note_pending(credentials.is_pending(), &mut config);
         let (plain, secrets) = configuration::split(template, &config);
         let tags = if new.tags.is_empty() {
             stored.tags
@@ -140,13 +143,13 @@ pub(super) async fn reconnect(
             new.tags
         };
         let end_user = new.end_user.or(stored.end_user);
-        let sealed = keys.seal_json(&credentials_context(&id.to_be_bytes()), &new.credentials)?;
+        let sealed = keys.seal_json(&credentials_context(&id.to_be_bytes()), &credentials)?;
         let target = connections::table.find((integration.environment_id, id));
         let connection = diesel::update(target)
             .set((
                 connections::credentials.eq(sealed),
                 connections::credentials_version.eq(connections::credentials_version + 1),
-                connections::credentials_expire_at.eq(new.credentials.expires_at()),
+                connections::credentials_expire_at.eq(credentials.expires_at()),
                 connections::connection_config.eq(write("connection configuration", &plain)?),
                 connections::config_secrets.eq(seal_config(keys, id, &secrets)?),
                 connections::tags.eq(write("tags", &tags)?),
@@ -172,6 +175,19 @@ pub(super) async fn reconnect(
     .await
 }
 
+/// The connection that has the new one's id.
+async fn taken(
+    conn: &mut db::Connection,
+    integration: &Integration,
+    new: &NewConnection,
+) -> Result<Option<i64>, Error> {
+    match lock(conn, integration, &new.connection_id).await {
+        Ok((id, _)) => Ok(Some(id)),
+        Err(Error::UnknownConnection { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Stores the connection of a session: a new one, or new credentials for the
 /// one that the session reconnects.
 pub(super) async fn store(
@@ -182,7 +198,11 @@ pub(super) async fn store(
     new: NewConnection,
     reconnects: Option<i64>,
 ) -> Result<Connection, Error> {
-    match reconnects {
+    let id = match reconnects {
+        None if new.credentials.is_pending() => taken(conn, integration, &new).await?,
+        known => known,
+    };
+    match id {
         Some(id) => reconnect(conn, keys, integration, template, id, new).await,
         None => store::upsert(conn, keys, integration, template, &new).await,
     }

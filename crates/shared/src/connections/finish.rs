@@ -8,7 +8,6 @@ use linkspan_auth::{Credentials, Entered, Entry, Rejected, redirect};
 use linkspan_providers::{AuthMode, Config};
 use serde_json::{Map, Value};
 
-use super::begin::PENDING;
 use super::configuration::{self, Place};
 use super::live::{self, LiveKey};
 use super::{Connection, NewConnection, begin, edit, store, verify};
@@ -141,15 +140,6 @@ fn note_scopes(finished: &linkspan_auth::Finished, connection_config: &mut Map<S
     }
 }
 
-/// Marks a connection that a webhook has yet to complete, and unmarks the others.
-fn note_pending(is_pending: bool, connection_config: &mut Map<String, Value>) {
-    if is_pending {
-        connection_config.insert(PENDING.to_owned(), true.into());
-    } else {
-        connection_config.remove(PENDING);
-    }
-}
-
 /// Stores a connection that typed-in credentials authorise, or one that a webhook
 /// has yet to complete.
 ///
@@ -269,7 +259,7 @@ async fn make(
         let client = begin::client_if_any(integration, &config);
         verify::credentials(core, &config, client.as_ref(), &credentials).await?;
     }
-    note_pending(is_pending, &mut connection_config);
+    begin::note_pending(is_pending, &mut connection_config);
     let keys = core.vault.environment(integration.environment_id).await?;
     let new = NewConnection {
         connection_id,
@@ -293,9 +283,10 @@ async fn make(
     live::forget(core, &key).await;
     Ok(Finished {
         integration: integration.unique_key.clone(),
+        // Others may have stayed in place of pending ones.
+        is_pending: stored.credentials.is_pending(),
         connection_id: stored.connection_id,
         missing_scopes: Vec::new(),
-        is_pending,
     })
 }
 

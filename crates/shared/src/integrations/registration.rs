@@ -36,7 +36,8 @@ struct Claim {
 }
 
 /// The client that this server is for an integration whose provider it registers
-/// with; nothing for the others. A new one is registered where there is none, or
+/// with; nothing for the others, and for those that have a developer's client
+/// meanwhile. A new one is registered where there is none, or
 /// where it is for another callback or its secret has expired. Of any number of
 /// servers one registers, and the others wait for it.
 ///
@@ -66,16 +67,20 @@ pub async fn registered(
     loop {
         let claim = claim(core, integration, patience).await?;
         let now = reload(core, integration).await?;
-        if let Some(known) = usable(&now) {
+        let settled = match &now.client_id {
+            Some(_) => Some(None),
+            None => usable(&now).map(Some),
+        };
+        if let Some(settled) = settled {
             if let Some(claim) = claim {
                 release(core, integration, claim).await?;
             }
-            return Ok(Some(known));
+            return Ok(settled);
         }
-        if let Some(claim) = claim {
-            return register(core, &now, template, &callback, claim)
-                .await
-                .map(Some);
+        if let Some(claim) = claim
+            && let Some(kept) = register(core, &now, template, &callback, claim).await?
+        {
+            return Ok(Some(kept));
         }
         if tokio::time::Instant::now() >= give_up {
             return Err(Error::RegistrationPending(integration.unique_key.clone()));
@@ -84,13 +89,14 @@ pub async fn registered(
     }
 }
 
+/// Registers with the provider; nothing when that came too late to be kept.
 async fn register(
     core: &Core,
     integration: &Integration,
     template: &Template,
     callback: &str,
     claim: DateTime<Utc>,
-) -> Result<Registration, Error> {
+) -> Result<Option<Registration>, Error> {
     let config = Config {
         template,
         connection: &Map::new(),
@@ -99,12 +105,12 @@ async fn register(
     let provider = Outbound::new(&core.http);
     let answer = mcp::register(&config, callback, &provider).await;
     let kept = match answer {
-        Ok(registration) => keep(core, integration, &registration)
+        Ok(registration) => keep(core, integration, &registration, claim)
             .await
-            .map(|()| registration),
+            .map(|is_kept| is_kept.then_some(registration)),
         Err(error) => Err(error.into()),
     };
-    if kept.is_err() {
+    if !matches!(kept, Ok(Some(_))) {
         release(core, integration, claim).await?;
     }
     kept
@@ -145,30 +151,42 @@ async fn reload(core: &Core, integration: &Integration) -> Result<Integration, E
 }
 
 /// Seals the client among the integration's secrets, whatever else has changed
-/// of them meanwhile.
+/// of them meanwhile. It is not kept when the claim has run out and another
+/// server has taken it over, nor beside a developer's client.
 async fn keep(
     core: &Core,
     integration: &Integration,
     registration: &Registration,
-) -> Result<(), Error> {
+    claim: DateTime<Utc>,
+) -> Result<bool, Error> {
     let environment = integration.environment_id;
     let keys = core.vault.environment(environment).await?;
     let mut conn = core.db.conn().await?;
-    conn.transaction(async |conn| {
-        let mut now = update::lock_by_id(conn, &keys, environment, integration.id).await?;
-        now.secrets.registered = Some(registration.clone());
-        diesel::update(integrations::table.find((environment, integration.id)))
-            .set((
-                integrations::secrets.eq(keys.seal_json(&context(&integration.id), &now.secrets)?),
-                integrations::registering_until.eq(None::<DateTime<Utc>>),
-            ))
-            .execute(conn)
-            .await?;
-        Ok::<_, Error>(())
-    })
-    .await?;
+    let is_kept = conn
+        .transaction(async |conn| {
+            let row = integrations::table.find((environment, integration.id));
+            let mut now = update::lock_by_id(conn, &keys, environment, integration.id).await?;
+            let claimed: Option<DateTime<Utc>> = row
+                .select(integrations::registering_until)
+                .first(conn)
+                .await?;
+            if now.client_id.is_some() || claimed != Some(claim) {
+                return Ok::<_, Error>(false);
+            }
+            now.secrets.registered = Some(registration.clone());
+            let secrets = keys.seal_json(&context(&integration.id), &now.secrets)?;
+            diesel::update(row)
+                .set((
+                    integrations::secrets.eq(secrets),
+                    integrations::registering_until.eq(None::<DateTime<Utc>>),
+                ))
+                .execute(conn)
+                .await?;
+            Ok(true)
+        })
+        .await?;
     live::forget_integration(core, environment, &integration.unique_key);
-    Ok(())
+    Ok(is_kept)
 }
 
 /// The address of this server's document for an integration, if its provider

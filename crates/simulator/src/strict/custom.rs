@@ -22,6 +22,10 @@ pub struct Client {
     pub token_path: &'static str,
     /// How long a person's token lives, in seconds.
     pub token_life: i64,
+    /// Where a person's installations are listed.
+    pub list_path: &'static str,
+    /// The installations that every person may use, which are numbers.
+    pub listed: Vec<u64>,
 }
 
 /// Exchanges codes and refresh tokens, and does the rest as [`app::Provider`].
@@ -31,6 +35,8 @@ pub struct Provider {
     client: Client,
     /// Codes and refresh tokens that are good once.
     good: Mutex<Vec<String>>,
+    /// Tokens of persons.
+    persons: Mutex<Vec<String>>,
 }
 
 impl Provider {
@@ -38,7 +44,13 @@ impl Provider {
     #[must_use]
     pub fn new(app: app::Provider, client: Client, code: &str) -> Self {
         let good = Mutex::new(vec![code.to_owned()]);
-        Self { app, client, good }
+        let persons = Mutex::default();
+        Self {
+            app,
+            client,
+            good,
+            persons,
+        }
     }
 
     /// Answers one request.
@@ -46,6 +58,9 @@ impl Provider {
     /// # Errors
     /// The first rule that it breaks.
     pub fn answer(&self, request: &SeenRequest) -> Result<Answer, Refused> {
+        if request.path == self.client.list_path {
+            return self.list(request);
+        }
         if request.path != self.client.token_path {
             return self.app.answer(request);
         }
@@ -68,12 +83,39 @@ impl Provider {
         good.remove(at);
         let refresh_token = format!("ghr_{}", Uuid::new_v4().simple());
         good.push(refresh_token.clone());
+        let token = format!("ghu_{}", Uuid::new_v4().simple());
+        let mut persons = self.persons.lock().unwrap_or_else(PoisonError::into_inner);
+        persons.push(token.clone());
         Ok(Answer::json(&json!({
-            "access_token": format!("ghu_{}", Uuid::new_v4().simple()),
+            "access_token": token,
             "refresh_token": refresh_token,
             "expires_in": self.client.token_life,
             "token_type": "bearer",
             "scope": "",
+        })))
+    }
+
+    /// One page of a person's installations.
+    fn list(&self, request: &SeenRequest) -> Result<Answer, Refused> {
+        let bearer = request.header("authorization").unwrap_or_default();
+        let token = bearer.strip_prefix("Bearer ").unwrap_or_default();
+        let persons = self.persons.lock().unwrap_or_else(PoisonError::into_inner);
+        if request.method != "GET" || !persons.iter().any(|known| known == token) {
+            return Err(Refused::call("it is not a GET with a person's token"));
+        }
+        let number = |name: &str| {
+            let found = request.query.iter().find(|(known, _)| known == name);
+            found.and_then(|(_, value)| value.parse::<usize>().ok())
+        };
+        let (Some(size @ 1..=100), Some(page @ 1..)) = (number("per_page"), number("page")) else {
+            return Err(Refused::request("per_page or page is not a number of one"));
+        };
+        let listed = self.client.listed.iter();
+        let page = listed.skip(size.saturating_mul(page - 1)).take(size);
+        let page: Vec<_> = page.map(|id| json!({ "id": id })).collect();
+        Ok(Answer::json(&json!({
+            "total_count": self.client.listed.len(),
+            "installations": page,
         })))
     }
 }

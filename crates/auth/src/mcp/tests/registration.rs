@@ -80,6 +80,23 @@ async fn imported_tokens_find_their_server_with_the_client_they_brought() {
     );
 }
 
+#[tokio::test]
+async fn an_imported_public_client_names_itself() {
+    let world = World::usual(json!({}));
+    let (template, connection) = (generic(), connection(SERVER));
+    let config = config(&template, &connection);
+    let imported = json!({ "type": "OAUTH2", "access_token": "a", "refresh_token": "r",
+        "config_override": { "client_id": "theirs" } });
+    let imported = crate::import(&template, imported.as_object().unwrap().clone());
+    let Ok(crate::Imported::Ready(imported)) = imported else {
+        panic!("tokens");
+    };
+    let refreshed = crate::refresh(None, &config, &imported, &world).await;
+    assert!(refreshed.is_ok(), "{refreshed:?}");
+    assert_eq!(world.form()["client_id"], "theirs");
+    assert_eq!(world.form().get("client_secret"), None);
+}
+
 fn dynamic(added: &str) -> Template {
     let yaml = "display_name: T\ncategories: [other]\nauth_mode: MCP_OAUTH2\n\
          client_registration: dynamic\nauthorization_url: https://t.com/a\n\
@@ -194,4 +211,29 @@ async fn a_template_says_where_and_the_registration_who() {
         (form["client_secret"].as_str(), form["resource"].as_str()),
         ("s", "https://t.com/mcp")
     );
+}
+
+#[tokio::test]
+async fn a_refusal_is_told_without_what_the_integration_configured() {
+    let template = dynamic(
+        "registration_params:\n  software_statement: ${integrationConfig.statement}\n  \
+         extra: { list: ['${integrationConfig.statement}-longer'], short: abc }\n\
+         integration_config:\n  statement: { type: string, title: S, secret: true }\n",
+    );
+    let nothing = Map::new();
+    let own = BTreeMap::from([("statement".to_owned(), "planted-hush".to_owned())]);
+    let config = Config {
+        integration: &own,
+        ..config(&template, &nothing)
+    };
+    let refused = json!({ "error": "invalid_software_statement",
+        "error_description": "abc: planted-hush-longer and planted-hush are unknown" });
+    let world = World::default().with("https://t.com/r", 400, refused);
+    let error = register(&config, CALLBACK, &world).await.unwrap_err();
+    let text = format!("{error} {error:?}");
+    assert!(
+        text.contains("abc: [hidden] and [hidden] are unknown"),
+        "{text}"
+    );
+    assert!(!text.contains("hush"), "{text}");
 }

@@ -99,6 +99,20 @@ fn tokens_are_found_in_every_kind_of_answer() {
         (
             "",
             200,
+            r#"{"access_token":"a","expires_at":"1970-01-01T00:00:00","expires_in":60}"#,
+            None,
+            Some(60),
+        ),
+        (
+            "",
+            200,
+            r#"{"access_token":"a","expires_at":"1969-12-31T23:00:00Z"}"#,
+            None,
+            Some(55 * 60),
+        ),
+        (
+            "",
+            200,
             r#"{"access_token":"a","expires_at":"soon","expires_in":60}"#,
             None,
             Some(60),

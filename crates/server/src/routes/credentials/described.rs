@@ -83,7 +83,7 @@ async fn jwt(
 ) -> Result<HttpResponse, Failure> {
     let mut body: Object = body.json().await?;
     take_type(&mut body, AuthMode::Jwt)?;
-    join_key(&mut body);
+    linkspan_auth::join_key(&mut body);
     let entered = Entered::from(texts(body, None)?);
     connect(
         browser,
@@ -145,18 +145,6 @@ fn take_type(body: &mut Object, mode: AuthMode) -> Result<(), Failure> {
         None | Some(Value::Null) => Ok(()),
         Some(Value::String(name)) => of_mode(Some(&name), mode),
         Some(_) => Err(refused(&["type"], "must be a string")),
-    }
-}
-
-/// An older form of a key, `{"id", "secret"}`, as the text that people copy.
-fn join_key(body: &mut Object) {
-    let Some(Value::Object(parts)) = body.get("privateKey") else {
-        return;
-    };
-    let part = |name| parts.get(name).and_then(Value::as_str);
-    if let (2, Some(id), Some(secret)) = (parts.len(), part("id"), part("secret")) {
-        let key = format!("{id}:{secret}");
-        body.insert("privateKey".to_owned(), key.into());
     }
 }
 

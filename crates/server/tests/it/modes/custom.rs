@@ -12,6 +12,7 @@ use super::{call, count, delete, full, refreshed, set_up, start_at};
 const SLUG: &str = "github-app-oauth";
 const LINK: &str = "https://github.com/apps/ours";
 const CODES: &str = "/github.com/login/oauth/access_token";
+const LIST: &str = "/api.github.com/user/installations";
 const TOKENS: &str = "/api.github.com/app/installations/";
 
 async fn strict(user_life: i64) -> Strict {
@@ -20,6 +21,9 @@ async fn strict(user_life: i64) -> Strict {
         secret: "planted secret".to_owned(),
         token_path: CODES,
         token_life: user_life,
+        list_path: LIST,
+        // The app's are on the second page.
+        listed: (1000..1100).chain([77, 78]).collect(),
     };
     let provider = Provider::new(provider(3600), client, "code-1");
     Strict::start(move |request| provider.answer(request))
@@ -98,6 +102,18 @@ async fn what_has_to_be_approved_is_pending() {
     assert_eq!(strict.requests().len(), 1);
 
     // Once it is approved the person connects again, and it is not pending.
+    let mut spent = shown;
+    for more in ["&installation_id=78", "&setup_action=request"] {
+        spent = connect_again(&app, &id, &spent, more).await;
+        assert_eq!(spent["connection_config"].get("pending"), None, "{spent}");
+        assert_eq!(spent["connection_config"]["installation_id"], "78");
+        assert_eq!(call(&app, SLUG, &id, "/repos", None).await.status, 200);
+    }
+    assert_eq!(refreshed(&app, SLUG, &id).await.status, 200);
+}
+
+/// Connects once more, with the refresh token as the code; the connection after it.
+async fn connect_again(app: &TestApp, id: &str, shown: &Value, more: &str) -> Value {
     let session = json!({ "connection_id": id, "integration_id": SLUG });
     let session = app
         .post("/connect/sessions/reconnect", session)
@@ -115,12 +131,13 @@ async fn what_has_to_be_approved_is_pending() {
     let code = shown["credentials"]["user"]["refresh_token"]
         .as_str()
         .unwrap();
-    let back = format!("http://x/oauth/callback?state={state}&code={code}&installation_id=78");
+    let back = format!("http://x/oauth/callback?state={state}&code={code}{more}");
     let page = app.come_back(&back, start.header("set-cookie")).await;
-    assert_eq!(page.status, 200, "{page:?} {:?}", strict.refusals());
-    let shown = full(&app, SLUG, &id).await;
-    assert_eq!(shown["connection_config"].get("pending"), None, "{shown}");
-    assert_eq!(call(&app, SLUG, &id, "/repos", None).await.status, 200);
+    assert_eq!(page.status, 200, "{page:?}");
+    let after = full(app, SLUG, id).await;
+    let access = |shown: &Value| shown["credentials"]["user"]["access_token"].clone();
+    assert_ne!(access(&after), access(shown));
+    after
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,6 +163,66 @@ async fn what_goes_wrong_is_told_and_leaves_nothing() {
         strict.behave();
     }
     assert_eq!(count(&app).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_is_imported() {
+    let strict = strict(28800).await;
+    let (_folder, app) = start_at(&strict, &[SLUG], &[]).await;
+    set_up(&app, SLUG, credentials()).await;
+    let import = async |credentials: Value| {
+        let body = json!({ "provider_config_key": SLUG, "connection_id": "imported",
+            "credentials": credentials });
+        app.post("/connections", body).await
+    };
+    let custom = |app_id: &str, installation: &str| json!({ "type": "CUSTOM", "app_id": app_id, "installation_id": installation });
+    for (credentials, code) in [
+        (custom("1", "78"), "invalid_body"),
+        (custom("4711", "79"), "invalid_credentials"),
+    ] {
+        let refused = import(credentials).await;
+        assert_eq!(
+            (refused.status.as_u16(), refused.code().as_str()),
+            (400, code)
+        );
+    }
+    assert_eq!(count(&app).await, 0);
+    let made = import(custom("4711", "78")).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let shown = made.json();
+    assert_eq!(shown["connection_config"]["installation_id"], "78");
+    assert_eq!(shown["credentials"]["user"], Value::Null);
+    let api = call(&app, SLUG, "imported", "/repos", None).await;
+    assert_eq!(api.status, 200, "{api:?}");
+    let forced = refreshed(&app, SLUG, "imported").await.json();
+    let token = |shown: &Value| shown["credentials"]["app"]["access_token"].clone();
+    assert!(token(&forced).is_string(), "{forced}");
+    assert_ne!(token(&forced), token(&shown));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_installation_of_somebody_else_is_not_connected() {
+    for (more, misbehaviour, kind) in [
+        ("&code=code-1&installation_id=80", None, "callback_err"),
+        (
+            "&code=code-1&installation_id=77",
+            Some(Misbehaviour::Garbage),
+            "token_err",
+        ),
+    ] {
+        let strict = strict(28800).await;
+        let (_folder, app) = start_at(&strict, &[SLUG], &[]).await;
+        set_up(&app, SLUG, credentials()).await;
+        if let Some(misbehaviour) = misbehaviour {
+            strict.misbehave(LIST, misbehaviour);
+        }
+        let page = install(&app, more).await;
+        let text = String::from_utf8(page.body.to_vec()).unwrap();
+        assert!(page.status == 400 && text.contains(kind), "{more}: {text}");
+        assert!(!strict.requests_to(LIST).is_empty());
+        assert!(strict.requests_to(TOKENS).is_empty(), "no token is bought");
+        assert_eq!(count(&app).await, 0);
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod oauth2;
 mod outbound;
 mod recheck;
 mod refused;
+mod registration;
 mod signature;
 mod tba;
 mod two_step;

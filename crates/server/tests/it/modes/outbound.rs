@@ -81,6 +81,32 @@ async fn what_the_webhook_will_need_is_asked_for() {
     assert_eq!(config.get("installation.uuid"), None);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_works_does_not_become_pending() {
+    let strict = strict().await;
+    let (_folder, app) = start_at(&strict, &[SLUG], &[]).await;
+    set_up(&app, SLUG, credentials()).await;
+    let import = json!({ "provider_config_key": SLUG, "connection_id": "mine",
+        "connection_config": { "hostname": "de.sentry.io", "actor": "user-7" },
+        "credentials": { "type": "OAUTH2", "access_token": "works",
+            "expires_at": "2020-01-01T00:00:00Z" } });
+    let made = app.post("/connections", import).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    let body = json!({ "connection_id": "mine", "integration_id": SLUG });
+    let session = app.post("/connect/sessions/reconnect", body).await.json();
+    let token = session["data"]["token"].as_str().unwrap();
+    let path = format!("{ROUTE}?connect_session_token={token}{PARAMS}");
+    let refused = app.post(&path, json!({})).await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.code().as_str()),
+        (400, "invalid_connection"),
+        "{refused:?}"
+    );
+    let shown = full(&app, SLUG, "mine").await;
+    assert_eq!(shown["credentials"]["access_token"], "works");
+    assert_eq!(shown["connection_config"].get("pending"), None, "{shown}");
+}
+
 /// The way out of the app under test.
 struct Http<'a>(&'a TestApp);
 
