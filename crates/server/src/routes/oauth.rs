@@ -178,6 +178,7 @@ fn given(query: &mut Query, name: &str) -> Option<String> {
     ),
     responses(
         (status = 200, description = "The document.", body = Object),
+        (status = 404, description = "No integration here is known by a document.", body = linkspan_api::ErrorBody),
     )
 )]
 async fn client_metadata(
