@@ -14,6 +14,7 @@ mod bill;
 mod client_credentials;
 mod custom;
 mod entered;
+mod entries;
 mod install_plugin;
 mod jwt;
 mod mcp;
