@@ -7,4 +7,4 @@ mod forced;
 mod keep_alive;
 mod rules;
 
-pub(crate) use fixture::{age, events};
+pub(crate) use fixture::{EXPIRED, age, events, shift};

@@ -79,6 +79,11 @@ impl Refused {
         Self::new(401, "invalid_client", reason)
     }
 
+    /// 400 `invalid_grant`: a code or refresh token that is not good.
+    pub fn grant(reason: impl fmt::Display) -> Self {
+        Self::new(400, "invalid_grant", reason)
+    }
+
     /// 401 `invalid_token`: a call whose token or signature is not good.
     pub fn call(reason: impl fmt::Display) -> Self {
         Self::new(401, "invalid_token", reason)

@@ -82,7 +82,7 @@ fn check(endpoint: &Endpoint, request: &SeenRequest) -> Result<(), Refused> {
     if request.method != "POST" {
         return Err(Refused::request("a token is asked for by POST"));
     }
-    let params = params(endpoint, request)?;
+    let params = params(endpoint.is_json, request)?;
     let text = |name: &str| params.get(name).and_then(Value::as_str);
     if text("grant_type") != endpoint.grant_type {
         return Err(Refused::request("grant_type is wrong"));
@@ -110,16 +110,17 @@ fn check(endpoint: &Endpoint, request: &SeenRequest) -> Result<(), Refused> {
     }
 }
 
-fn params(endpoint: &Endpoint, request: &SeenRequest) -> Result<Map<String, Value>, Refused> {
+/// The body's parameters, each once, in this form and no other.
+pub(super) fn params(is_json: bool, request: &SeenRequest) -> Result<Map<String, Value>, Refused> {
     let content_type = request.header("content-type").unwrap_or_default();
-    let expected = match endpoint.is_json {
+    let expected = match is_json {
         true => "application/json",
         false => "application/x-www-form-urlencoded",
     };
     if content_type != expected {
         return Err(Refused::request("the content type is wrong"));
     }
-    if endpoint.is_json {
+    if is_json {
         return serde_json::from_slice(&request.body)
             .map_err(|_| Refused::request("the body is not a JSON object"));
     }

@@ -18,6 +18,7 @@ pub mod install_plugin;
 pub mod jwt;
 pub mod mcp;
 pub mod oauth1;
+pub mod oauth2;
 pub mod outbound;
 pub mod signature;
 pub mod tba;

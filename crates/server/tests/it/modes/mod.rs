@@ -20,6 +20,7 @@ mod jwt;
 mod mcp;
 mod oauth1;
 mod oauth2;
+mod oauth2_real;
 mod outbound;
 mod recheck;
 mod refused;

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::fixture::{BACKOFF_OVER, EXPIRED, age, app, connect, force, get, tokens};
+use super::fixture::{BACKOFF_OVER, EXPIRED, age, app, connect, force, get, shift, tokens};
 
 /// The provider answers so; the connection shows it, and the next refresh finds
 /// the refresh token good.
@@ -96,7 +96,7 @@ async fn a_slow_answer_while_the_token_works() {
     let first = tokens(&get(&app, "one").await);
     // In its last fifth: it works, and is due.
     let due = TimeDelta::seconds(100);
-    shift(&app, due).await;
+    shift(&app, "demo", "one", due).await;
     control.fail_next(Fault::SlowToken(Duration::from_secs(8)));
     let all = (0..8).map(|_| get(&app, "one"));
     for reply in futures_util::future::join_all(all).await {
@@ -110,38 +110,6 @@ async fn a_slow_answer_while_the_token_works() {
     let stored = tokio::time::timeout(Duration::from_secs(30), stored).await;
     stored.expect("it is stored");
     assert_eq!(control.refreshes(), 2);
-}
-
-/// As if the connection's token had so long left.
-async fn shift(app: &TestApp, left: TimeDelta) {
-    use linkspan_shared::connections;
-    use linkspan_shared::integrations;
-    let environment = app.dev.environment.id;
-    let keys = app.core.vault.environment(environment).await.unwrap();
-    let mut conn = app.core.db.conn().await.unwrap();
-    let integration = integrations::get(&mut conn, &keys, environment, "demo")
-        .await
-        .unwrap();
-    let stored = connections::get(&mut conn, &keys, &integration, "one")
-        .await
-        .unwrap();
-    let mut credentials = stored.credentials;
-    if let linkspan_auth::Credentials::OAuth2(tokens) = &mut credentials {
-        tokens.expires_at = Some(chrono::Utc::now() + left);
-        tokens.issued_at = chrono::Utc::now() + left - TimeDelta::seconds(600);
-    }
-    let new = connections::NewConnection {
-        connection_id: stored.connection_id,
-        credentials,
-        connection_config: stored.connection_config,
-        tags: stored.tags,
-        end_user: stored.end_user,
-        webhook_url_override: None,
-    };
-    let template = app.core.template("demo").unwrap();
-    connections::upsert(&mut conn, &keys, &integration, &template, &new)
-        .await
-        .unwrap();
 }
 
 /// A provider that sends its answer twice over the same connection. The second

@@ -4,6 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
 use linkspan_shared::events::of_connection;
+use linkspan_shared::{connections, integrations};
 use linkspan_simulator::Fault;
 use linkspan_testkit::{Reply, TestApp};
 use serde_json::{Value, json};
@@ -56,7 +57,7 @@ pub(super) async fn connect(app: &TestApp, id: &str, expires_in: TimeDelta) -> (
     (minted.access_token.into(), minted.refresh_token.into())
 }
 
-pub(super) const EXPIRED: TimeDelta = TimeDelta::hours(-1);
+pub(crate) const EXPIRED: TimeDelta = TimeDelta::hours(-1);
 
 /// The next token request is answered by an error.
 pub(super) fn refuse_next(app: &TestApp) {
@@ -77,6 +78,36 @@ pub(crate) async fn age(app: &TestApp, connection: &str, set: &str) {
     .await
     .unwrap();
     assert_eq!(changed, 1);
+}
+
+/// As if the connection's token had so long left, of ten minutes.
+pub(crate) async fn shift(app: &TestApp, key: &str, connection: &str, left: TimeDelta) {
+    let environment = app.dev.environment.id;
+    let keys = app.core.vault.environment(environment).await.unwrap();
+    let mut conn = app.core.db.conn().await.unwrap();
+    let integration = integrations::get(&mut conn, &keys, environment, key)
+        .await
+        .unwrap();
+    let stored = connections::get(&mut conn, &keys, &integration, connection)
+        .await
+        .unwrap();
+    let mut credentials = stored.credentials;
+    if let linkspan_auth::Credentials::OAuth2(tokens) = &mut credentials {
+        tokens.expires_at = Some(Utc::now() + left);
+        tokens.issued_at = Utc::now() + left - TimeDelta::seconds(600);
+    }
+    let new = connections::NewConnection {
+        connection_id: stored.connection_id,
+        credentials,
+        connection_config: stored.connection_config,
+        tags: stored.tags,
+        end_user: stored.end_user,
+        webhook_url_override: None,
+    };
+    let template = app.core.template(&integration.provider).unwrap();
+    connections::upsert(&mut conn, &keys, &integration, &template, &new)
+        .await
+        .unwrap();
 }
 
 /// The kinds of what happened to a connection, in order.
