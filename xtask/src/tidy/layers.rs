@@ -48,6 +48,7 @@ const LAYERS: &[Layer] = &[
             "tokio-postgres",
         ],
         only_in: &[
+            "db",
             "shared",
             "jobs",
             "records",

@@ -1,65 +1,32 @@
-//! Applying migrations: one migrator at a time.
+//! Which migrations there are; [`linkspan_db::migrate`] applies them.
 
-use diesel_async::{AsyncMigrationHarness, SimpleAsyncConnection};
-use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
-use secrecy::{ExposeSecret, SecretString};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use secrecy::SecretString;
 
-use super::connection::Connection;
+pub use linkspan_db::migrate::Error;
 
-/// Tenancy, integrations, connections, keys.
+/// Tenancy, integrations, connections, keys, jobs.
 const CONTROL: EmbeddedMigrations = embed_migrations!("../../migrations/control");
 /// Operations.
 const LOGS: EmbeddedMigrations = embed_migrations!("../../migrations/logs");
 
-/// The key of the advisory lock that migrators hold.
-const LOCK: i64 = 0x6c69_6e6b_7370_616e; // "linkspan"
-
-/// Why migrating failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The server is not there, or refuses us.
-    #[error("cannot connect to migrate: {0}")]
-    Connect(#[from] diesel::ConnectionError),
-    /// The lock that keeps migrators apart could not be taken.
-    #[error("cannot take the migration lock: {0}")]
-    Lock(diesel::result::Error),
-    /// A migration failed; what it did was rolled back.
-    #[error("migration failed: {0}")]
-    Apply(Box<dyn std::error::Error + Send + Sync>),
-}
-
 /// Which group of tables to migrate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Group {
-    /// Tenancy, integrations, connections, keys.
+    /// Tenancy, integrations, connections, keys, jobs.
     Control,
     /// Operations.
     Logs,
 }
 
-/// Applies what is pending of a group and returns the names of what it
-/// applied. Safe to run from many processes at once: one works, the others
-/// wait and then find nothing to do. Needs a multi-threaded runtime.
+/// Applies what is pending of a group and returns the names of what it applied.
 ///
 /// # Errors
 /// See [`Error`].
 pub async fn run(url: &SecretString, group: Group) -> Result<Vec<String>, Error> {
-    // The lock is held by a connection of its own, because the harness takes
-    // its connection away, and by a transaction, which a pooler keeps on one
-    // server; closing the connection releases it whatever happens.
-    let mut lock = Connection::connect(url.expose_secret()).await?;
-    let sql = format!("BEGIN; SELECT pg_advisory_xact_lock({LOCK})");
-    lock.batch_execute(&sql).await.map_err(Error::Lock)?;
-    let conn = Connection::connect(url.expose_secret()).await?;
-    let mut harness = AsyncMigrationHarness::new(conn);
     let migrations = match group {
         Group::Control => CONTROL,
         Group::Logs => LOGS,
     };
-    let applied = harness
-        .run_pending_migrations(migrations)
-        .map_err(Error::Apply)?;
-    let applied = applied.iter().map(ToString::to_string).collect();
-    drop(lock);
-    Ok(applied)
+    linkspan_db::migrate::run(url, migrations).await
 }

@@ -243,7 +243,7 @@ impl PoolableConnection for Connection {
 ///
 /// # Errors
 /// When the statement fails, or yields no row.
-pub(crate) async fn scalar<T: FromSqlOwned>(conn: &Connection, sql: &str) -> QueryResult<T> {
+pub async fn scalar<T: FromSqlOwned>(conn: &Connection, sql: &str) -> QueryResult<T> {
     let row = conn
         .client
         .query_typed_one(sql, &[])
