@@ -1,0 +1,177 @@
+//! Writing down what became of a run.
+
+use std::time::Duration;
+
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::{QueryableByName, sql_query};
+use diesel_async::RunQueryDsl;
+use linkspan_db::Connection;
+
+use crate::enqueue::milliseconds;
+use crate::{Claimed, Error, limits};
+
+/// The longest error that is kept, in bytes.
+const LONGEST_ERROR: usize = 8_192;
+
+/// What became of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is done, with a result as JSON if it has one.
+    Succeeded(Option<String>),
+    /// It failed and runs again after a while.
+    Retry {
+        /// Why it failed.
+        error: String,
+        /// After how long.
+        after: Duration,
+    },
+    /// It failed and is out of attempts, or cannot succeed: a person is to look.
+    Dead {
+        /// Why it failed.
+        error: String,
+    },
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It waited too long to be begun.
+    Expired,
+    /// It is handed back as if it had not been claimed.
+    Released,
+}
+
+impl Outcome {
+    /// Its name in the table and in metrics.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Succeeded(_) => "succeeded",
+            Self::Retry { .. } => "retried",
+            Self::Dead { .. } => "dead",
+            Self::Cancelled => "cancelled",
+            Self::Expired => "expired",
+            Self::Released => "released",
+        }
+    }
+}
+
+/// What became of one claimed job.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The job.
+    pub id: i64,
+    /// The fence of the claim.
+    pub fence: i64,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+impl Settlement {
+    /// Of a job that this worker holds.
+    #[must_use]
+    pub const fn new(job: &Claimed, outcome: Outcome) -> Self {
+        Self {
+            id: job.id,
+            fence: job.fence,
+            outcome,
+        }
+    }
+}
+
+/// `mine` are the jobs that are still held under the fence that is named. Their
+/// rows are locked by id, since a cancellation may hold some, and then the limits'
+/// by key: the order in which everybody locks both.
+const SETTLE: &str = "WITH said AS MATERIALIZED ( \
+        SELECT * FROM unnest($1, $2, $3, $4, $5) AS s (id, fence, outcome, text, delay_ms)), \
+    mine AS MATERIALIZED ( \
+        SELECT j.id, s.outcome, s.text, s.delay_ms, j.group_key, j.tenant, j.counts_in_group, \
+            j.counts_in_tenant \
+        FROM said s JOIN jobs.jobs j ON j.id = s.id \
+        WHERE j.fence = s.fence AND j.state = 'running' ORDER BY j.id FOR UPDATE OF j), \
+    freed AS MATERIALIZED ( \
+        SELECT key, count(*)::integer AS freed FROM ( \
+            SELECT group_key AS key FROM mine WHERE counts_in_group \
+            UNION ALL SELECT tenant FROM mine WHERE counts_in_tenant) k GROUP BY key), \
+    held AS MATERIALIZED ( \
+        SELECT key FROM jobs.limits WHERE key IN (SELECT key FROM freed) \
+        ORDER BY key FOR UPDATE), \
+    counted AS ( \
+        UPDATE jobs.limits l SET running = greatest(0, l.running - f.freed) \
+        FROM freed f JOIN held h ON h.key = f.key WHERE l.key = f.key), \
+    gone AS ( \
+        DELETE FROM jobs.jobs j USING mine m \
+        WHERE j.id = m.id AND m.outcome IN ('succeeded', 'cancelled', 'expired') \
+        RETURNING j.*, m.outcome, m.text), \
+    kept AS ( \
+        INSERT INTO jobs.finished (id, kind, tenant, group_key, outcome, attempt, schedule_id, \
+            worker, enqueued_at, started_at, output) \
+        SELECT id, kind, tenant, group_key, outcome, attempt, schedule_id, worker, enqueued_at, \
+            started_at, text::json FROM gone), \
+    left_over AS ( \
+        UPDATE jobs.jobs j SET \
+            state = CASE m.outcome WHEN 'retried' THEN 'delayed' WHEN 'dead' THEN 'dead' \
+                ELSE 'ready' END, \
+            run_at = CASE m.outcome WHEN 'retried' THEN now() + m.delay_ms * interval '1 ms' \
+                ELSE j.run_at END, \
+            attempt = CASE m.outcome WHEN 'released' THEN j.attempt - 1 ELSE j.attempt END, \
+            start_by = CASE m.outcome WHEN 'released' THEN j.start_by END, \
+            died_at = CASE m.outcome WHEN 'dead' THEN now() END, \
+            last_error = CASE m.outcome WHEN 'released' THEN j.last_error ELSE m.text END, \
+            worker = NULL, deadline = NULL, counts_in_group = false, counts_in_tenant = false, \
+            cancel_requested = false \
+        FROM mine m WHERE j.id = m.id AND m.outcome IN ('retried', 'dead', 'released')) \
+    SELECT id, counts_in_group OR counts_in_tenant AS is_limited FROM mine";
+
+#[derive(QueryableByName)]
+struct Row {
+    #[diesel(sql_type = BigInt)]
+    id: i64,
+    #[diesel(sql_type = Bool)]
+    is_limited: bool,
+}
+
+/// Writes down what became of jobs, in one statement, and gives their places to
+/// others. Returns the ids of those that were still held: whoever is not among
+/// them was taken from this worker, and what it did does not count.
+///
+/// # Errors
+/// When the database fails. The statement may have taken effect all the same;
+/// repeating it is harmless, and then returns fewer ids.
+pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Vec<i64>, Error> {
+    if all.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<Row> = sql_query(SETTLE)
+        .bind::<Array<BigInt>, _>(all.iter().map(|s| s.id).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(all.iter().map(|s| s.fence).collect::<Vec<_>>())
+        .bind::<Array<Text>, _>(all.iter().map(|s| s.outcome.as_str()).collect::<Vec<_>>())
+        .bind::<Array<Nullable<Text>>, _>(all.iter().map(|s| text(&s.outcome)).collect::<Vec<_>>())
+        .bind::<Array<BigInt>, _>(all.iter().map(|s| delay(&s.outcome)).collect::<Vec<_>>())
+        .load(conn)
+        .await?;
+    // Not in the statement above: whoever parked a job while it waited for a
+    // limit's row is seen by a later statement only.
+    if rows.iter().any(|row| row.is_limited) {
+        limits::unpark(conn).await?;
+    }
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+fn text(outcome: &Outcome) -> Option<String> {
+    match outcome {
+        Outcome::Succeeded(output) => output.clone(),
+        Outcome::Retry { error, .. } | Outcome::Dead { error } => Some(storable(error)),
+        Outcome::Cancelled | Outcome::Expired | Outcome::Released => None,
+    }
+}
+
+/// Postgres has no NUL in its texts.
+fn storable(error: &str) -> String {
+    let end = error.floor_char_boundary(LONGEST_ERROR);
+    error[..end].replace('\0', "\u{fffd}")
+}
+
+fn delay(outcome: &Outcome) -> i64 {
+    match outcome {
+        Outcome::Retry { after, .. } => milliseconds(*after),
+        _ => 0,
+    }
+}

@@ -1,0 +1,72 @@
+//! Telling workers that there may be something to do.
+//!
+//! A worker in this process is told at once, and those of other processes by a
+//! `NOTIFY` of its own connection a moment later: one for all that was enqueued
+//! meanwhile. Inside the enqueuing transactions it would halve how many of them
+//! commit in a second, since Postgres lets them commit one after the other.
+//! Whoever hears nothing looks all the same, a little later.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel_async::SimpleAsyncConnection as _;
+use linkspan_db::Database;
+use tokio::sync::Notify;
+
+/// The channel of `NOTIFY`.
+pub const CHANNEL: &str = "linkspan_jobs";
+/// At most one `NOTIFY` in this time.
+const DEBOUNCE: Duration = Duration::from_millis(10);
+
+/// Wakes the workers. Cheap to clone; a worker in the same process waits on a
+/// clone.
+#[derive(Debug, Clone, Default)]
+pub struct Waker(Arc<Signals>);
+
+#[derive(Debug, Default)]
+struct Signals {
+    here: Notify,
+    elsewhere: Notify,
+}
+
+impl Waker {
+    /// One that nobody listens to yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// To be called after the commit of what enqueued, cancelled or scheduled
+    /// something. Never waits.
+    pub fn wake(&self) {
+        self.0.here.notify_one();
+        self.0.elsewhere.notify_one();
+    }
+
+    /// Wakes the worker of this process alone: it was told from elsewhere.
+    pub fn wake_here(&self) {
+        self.0.here.notify_one();
+    }
+
+    /// Waits to be woken; once woken before, not at all.
+    pub async fn woken(&self) {
+        self.0.here.notified().await;
+    }
+
+    /// Tells other processes, until it is cancelled. One task in each process
+    /// that enqueues.
+    pub async fn tell_others(self, db: Database) {
+        loop {
+            self.0.elsewhere.notified().await;
+            let told = async {
+                let mut conn = db.conn().await?;
+                conn.batch_execute(&format!("NOTIFY {CHANNEL}")).await?;
+                Ok::<_, linkspan_db::Error>(())
+            };
+            if let Err(error) = told.await {
+                tracing::debug!(%error, "workers were not woken; they look for themselves");
+            }
+            tokio::time::sleep(DEBOUNCE).await;
+        }
+    }
+}
