@@ -11,12 +11,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 mod connection;
 mod error;
+mod listener;
 pub mod migrate;
 mod row;
 mod tls;
 
 pub use connection::{Connection, scalar};
 pub use error::Error;
+pub use listener::Listener;
 
 /// A connection lent by the pool; it goes back when dropped, and is closed
 /// instead if a transaction was left open on it.

@@ -1,17 +1,26 @@
 //! Opening a connection, with or without TLS.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{Client, Config, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(super) async fn connect(url: &str) -> Result<Client, tokio_postgres::Error> {
+    connect_hearing(url, |_| {}).await
+}
+
+/// Connects, and calls `hear` with each message that the server sends unasked.
+pub(super) async fn connect_hearing(
+    url: &str,
+    hear: impl Fn(AsyncMessage) + Send + 'static,
+) -> Result<Client, tokio_postgres::Error> {
     let config: Config = url.parse()?;
     match config.get_ssl_mode() {
-        SslMode::Require => open(&config, MakeRustlsConnect::new(verifying())).await,
-        _ => open(&config, NoTls).await,
+        SslMode::Require => open(&config, MakeRustlsConnect::new(verifying()), hear).await,
+        _ => open(&config, NoTls, hear).await,
     }
 }
 
@@ -29,18 +38,28 @@ fn verifying() -> rustls::ClientConfig {
     }
 }
 
-async fn open<T>(config: &Config, tls: T) -> Result<Client, tokio_postgres::Error>
+async fn open<T>(
+    config: &Config,
+    tls: T,
+    hear: impl Fn(AsyncMessage) + Send + 'static,
+) -> Result<Client, tokio_postgres::Error>
 where
     T: MakeTlsConnect<Socket>,
     T::Stream: Send + 'static,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
-    let (client, connection) = config.connect(tls).await?;
+    let (client, mut connection) = config.connect(tls).await?;
     // Ends by itself when the client is dropped or the server goes; the next
     // query on the client then fails with "connection closed".
     tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "database connection ended");
+        while let Some(message) = poll_fn(|cx| connection.poll_message(cx)).await {
+            match message {
+                Ok(message) => hear(message),
+                Err(error) => {
+                    tracing::debug!(%error, "database connection ended");
+                    break;
+                }
+            }
         }
     });
     Ok(client)

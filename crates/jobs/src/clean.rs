@@ -27,7 +27,8 @@ struct Partition {
 }
 
 /// Makes the partitions of the next days, and drops finished jobs that are more
-/// than `finished_days` days old and dead ones that are more than `dead_days`.
+/// than `finished_days` days old, dead ones that are more than `dead_days`, and
+/// workers that have been gone for an hour.
 ///
 /// # Errors
 /// When the database fails.
@@ -49,6 +50,9 @@ pub async fn clean(conn: &mut Connection, finished_days: u32, dead_days: u32) ->
             tracing::info!(partition = %name, "old finished jobs dropped");
         }
     }
+    sql_query("DELETE FROM jobs.workers WHERE expires_at < now() - interval '1 hour'")
+        .execute(conn)
+        .await?;
     sql_query(
         "DELETE FROM jobs.finished_default WHERE finished_at < now() - make_interval(days => $1)",
     )

@@ -198,7 +198,7 @@ pub async fn enqueue(conn: &mut Connection, jobs: &[NewJob]) -> Result<Vec<Enque
                 .collect::<Vec<_>>(),
         )
         .bind::<Array<BigInt>, _>(all(|j| milliseconds(j.run_limit)))
-        .bind::<Array<SmallInt>, _>(jobs.iter().map(|j| attempts(j)).collect::<Vec<_>>())
+        .bind::<Array<SmallInt>, _>(jobs.iter().map(attempts).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(
             jobs.iter()
                 .map(|j| j.unique_key.as_deref())

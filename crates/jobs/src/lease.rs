@@ -130,9 +130,6 @@ pub async fn recover(conn: &mut Connection) -> Result<Vec<i64>, Error> {
     if !ids.is_empty() {
         limits::unpark(conn).await?;
     }
-    sql_query("DELETE FROM jobs.workers WHERE expires_at < now() - interval '1 hour'")
-        .execute(conn)
-        .await?;
     Ok(ids.into_iter().map(|row| row.id).collect())
 }
 

@@ -21,7 +21,7 @@ pub fn install(hook: fn(&'static str)) {
 
 /// Says that the work has come to a point.
 #[inline]
-pub(crate) fn reach(point: &'static str) {
+pub fn reach(point: &'static str) {
     #[cfg(debug_assertions)]
     if let Some(hook) = HOOK.get() {
         hook(point);

@@ -51,6 +51,7 @@ const LAYERS: &[Layer] = &[
             "db",
             "shared",
             "jobs",
+            "worker",
             "records",
             "syncs",
             "functions",

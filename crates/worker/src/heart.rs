@@ -1,0 +1,51 @@
+//! The heartbeat: keeps this worker's lease, and hears what became of what it
+//! holds.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use linkspan_jobs::{Error, lease};
+
+use crate::runner::Worker;
+
+/// While something runs: within this time it hears that it was cancelled.
+const WHILE_RUNNING: Duration = Duration::from_secs(1);
+
+/// Beats until it is cancelled.
+pub(crate) async fn run(worker: Arc<Worker>) {
+    let longest = worker.settings.lease / 3;
+    loop {
+        let wait = match worker.jobs.is_empty() {
+            true => longest,
+            false => longest.min(WHILE_RUNNING),
+        };
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            // It is waiting for long, and something has begun or was cancelled.
+            () = worker.heart_wake.notified() => {}
+        }
+        if let Err(error) = beat(&worker).await {
+            tracing::warn!(%error, "the worker's lease was not renewed; trying again");
+        }
+    }
+}
+
+/// Renews the lease and compares what is held.
+pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
+    let mut conn = worker.db.conn().await?;
+    let asked = Instant::now();
+    let held = lease::heartbeat(&mut conn, worker.id, worker.settings.lease).await?;
+    // Before comparing: when no claim is under way now, all that earlier ones
+    // brought is known here.
+    let is_claiming = worker.is_claiming.load(Ordering::SeqCst);
+    let unknown = worker.jobs.compare(&held, asked);
+    if !unknown.is_empty() && !is_claiming {
+        tracing::warn!(
+            jobs = unknown.len(),
+            "handing back jobs of a claim whose answer was lost"
+        );
+        lease::hand_back(&mut conn, worker.id, &unknown).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,45 @@
+//! The kinds of job that there are, and the schedules that every installation has.
+
+mod clean_jobs;
+mod keep_alive;
+mod sweep;
+
+use linkspan_jobs::{Error, Kind, NewJob, schedules};
+use linkspan_shared::Core;
+
+use crate::Registry;
+
+/// How old what is done may become.
+#[derive(Debug, Clone, Copy)]
+pub struct Retention {
+    /// Days that finished jobs are kept.
+    pub finished_days: u32,
+    /// Days that dead jobs are kept.
+    pub dead_days: u32,
+}
+
+/// Every kind.
+#[must_use]
+pub fn registry(core: &Core, retention: Retention) -> Registry {
+    let registry = Registry::new();
+    let registry = keep_alive::register(registry, core.clone());
+    let registry = sweep::register(registry, core.clone());
+    clean_jobs::register(registry, core.clone(), retention)
+}
+
+/// Makes the schedules that every installation has, or brings them up to date.
+///
+/// # Errors
+/// When the database fails.
+pub async fn schedule(core: &Core) -> Result<(), Error> {
+    ensure(core, keep_alive::KeepAlive, keep_alive::EVERY).await?;
+    ensure(core, sweep::Sweep, sweep::EVERY).await?;
+    ensure(core, clean_jobs::CleanJobs, clean_jobs::EVERY).await
+}
+
+async fn ensure<K: Kind>(core: &Core, payload: K, every: &str) -> Result<(), Error> {
+    let mut conn = core.db.conn().await?;
+    let job = NewJob::new(&payload)?.group("system");
+    schedules::create(&mut conn, K::NAME, every, &job).await?;
+    Ok(())
+}

@@ -1,0 +1,271 @@
+//! The worker's loop: claim as much as there is room for, run it, settle it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use linkspan_db::Database;
+use linkspan_jobs::claim::{Claim, WINDOW};
+use linkspan_jobs::{Claimed, Error, Settlement, Waker, lease};
+use secrecy::SecretString;
+use tokio::sync::{Notify, mpsc};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::context::Why;
+use crate::running::Jobs;
+use crate::{Registry, heart, job, keeper, listen, metrics, settler};
+
+/// After a job has ended, so long others may end too before new ones are
+/// claimed: one claim for many.
+const LINGER: Duration = Duration::from_millis(2);
+/// How long a worker that is told what is new goes without looking.
+const WHEN_TOLD: Duration = Duration::from_secs(10);
+
+/// How a worker works.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Jobs that run at once.
+    pub slots: usize,
+    /// After so long without a heartbeat its jobs are another's.
+    pub lease: Duration,
+    /// How often it looks for jobs when nobody tells it of them.
+    pub poll: Duration,
+    /// How long stopping waits for the jobs that run.
+    pub drain: Duration,
+    /// A direct connection by which it is told; none to look only.
+    pub listen: Option<SecretString>,
+}
+
+/// What the tasks of one worker share.
+pub(crate) struct Worker {
+    pub(crate) id: Uuid,
+    pub(crate) db: Database,
+    pub(crate) waker: Waker,
+    pub(crate) settings: Settings,
+    pub(crate) jobs: Arc<Jobs>,
+    /// Whether a claim is under way, or its jobs are not in `jobs` yet.
+    pub(crate) is_claiming: AtomicBool,
+    pub(crate) is_listening: AtomicBool,
+    pub(crate) keeper_wake: Notify,
+    pub(crate) heart_wake: Notify,
+    registry: Registry,
+    busy: AtomicUsize,
+    freed: Notify,
+}
+
+impl Worker {
+    pub(crate) fn wake_all(&self) {
+        self.waker.wake_here();
+        self.heart_wake.notify_one();
+    }
+
+    /// How long to go without looking.
+    pub(crate) fn longest_look(&self) -> Duration {
+        match self.is_listening.load(Ordering::SeqCst) {
+            true => WHEN_TOLD.max(self.settings.poll),
+            false => self.settings.poll,
+        }
+    }
+
+    fn free(&self) -> usize {
+        let busy = self.busy.load(Ordering::SeqCst);
+        self.settings.slots.saturating_sub(busy)
+    }
+
+    async fn claim(&self, count: usize, window: usize) -> Result<Claim, Error> {
+        let mut conn = self.db.conn().await?;
+        linkspan_jobs::claim(&mut conn, self.id, count, window).await
+    }
+}
+
+/// A worker at work.
+pub struct Running {
+    worker: Arc<Worker>,
+    stop: CancellationToken,
+    dispatcher: JoinHandle<mpsc::Sender<Settlement>>,
+    settler: JoinHandle<()>,
+    others: JoinSet<()>,
+}
+
+/// Starts a worker on this runtime. The waker is the one that this process wakes
+/// workers by.
+#[must_use]
+pub fn start(db: Database, waker: Waker, registry: Registry, settings: Settings) -> Running {
+    let listen = settings.listen.clone();
+    let worker = Arc::new(Worker {
+        id: Uuid::now_v7(),
+        db: db.clone(),
+        waker,
+        settings,
+        jobs: Arc::new(Jobs::default()),
+        is_claiming: AtomicBool::new(false),
+        is_listening: AtomicBool::new(false),
+        keeper_wake: Notify::new(),
+        heart_wake: Notify::new(),
+        registry,
+        busy: AtomicUsize::new(0),
+        freed: Notify::new(),
+    });
+    tracing::info!(
+        worker = %worker.id,
+        slots = worker.settings.slots,
+        kinds = ?worker.registry.names().collect::<Vec<_>>(),
+        "working"
+    );
+    let (ended, settlements) = mpsc::channel(worker.settings.slots.max(1));
+    let stop = CancellationToken::new();
+    let mut others = JoinSet::new();
+    others.spawn(heart::run(Arc::clone(&worker)));
+    others.spawn(keeper::run(Arc::clone(&worker)));
+    if let Some(url) = listen {
+        others.spawn(listen::run(Arc::clone(&worker), url));
+    }
+    Running {
+        settler: tokio::spawn(settler::run(db, settlements, Arc::clone(&worker.jobs))),
+        dispatcher: tokio::spawn(dispatch(Arc::clone(&worker), ended, stop.clone())),
+        worker,
+        stop,
+        others,
+    }
+}
+
+impl Running {
+    /// This worker's id in the table.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.worker.id
+    }
+
+    /// Claims nothing more, lets what runs end, and hands back what does not in
+    /// time, so that another worker begins it at once.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        let Ok(ended) = self.dispatcher.await else {
+            tracing::error!("the dispatcher of jobs failed");
+            return;
+        };
+        let deadline = Instant::now() + self.worker.settings.drain;
+        while self.worker.busy.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+            let _ = tokio::time::timeout_at(deadline.into(), self.worker.freed.notified()).await;
+        }
+        self.worker.jobs.end_all(Why::Stopping);
+        // Each run holds a clone of it.
+        drop(ended);
+        if self.settler.await.is_err() {
+            tracing::error!("the settler of jobs failed");
+        }
+        self.others.shutdown().await;
+        if let Ok(mut conn) = self.worker.db.conn().await
+            && let Err(error) = lease::leave(&mut conn, self.worker.id).await
+        {
+            tracing::warn!(%error, "the worker stays on the list until its lease has run out");
+        }
+    }
+}
+
+impl std::fmt::Debug for Running {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Running")
+            .field("worker", &self.worker.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Claims and starts jobs until it is told to stop. Returns the way to the
+/// settler, which ends when the last run has let go of it.
+async fn dispatch(
+    worker: Arc<Worker>,
+    ended: mpsc::Sender<Settlement>,
+    stop: CancellationToken,
+) -> mpsc::Sender<Settlement> {
+    // A claim without a lease would be taken for that of a lost worker.
+    while let Err(error) = heart::beat(&worker).await {
+        tracing::warn!(%error, "the worker cannot begin yet; trying again");
+        if or_stop(&stop, tokio::time::sleep(worker.settings.poll)).await {
+            return ended;
+        }
+    }
+    let mut window = 0;
+    loop {
+        if make_room(&worker, &stop).await {
+            return ended;
+        }
+        let free = worker.free();
+        worker.is_claiming.store(true, Ordering::SeqCst);
+        let claimed = worker.claim(free, window.max(free)).await;
+        let (is_done, wait) = match claimed {
+            Ok(claim) => {
+                // Much was put aside: look further at once.
+                window = if claim.parked > 0 { WINDOW } else { 0 };
+                let is_done = claim.jobs.len() < free && claim.parked == 0;
+                let was_idle = worker.jobs.is_empty();
+                for job in claim.jobs {
+                    begin(&worker, job, &ended);
+                }
+                if was_idle && !worker.jobs.is_empty() {
+                    worker.heart_wake.notify_one();
+                }
+                (is_done, worker.longest_look())
+            }
+            Err(error) => {
+                tracing::warn!(%error, "jobs could not be claimed; trying again");
+                (true, worker.settings.poll)
+            }
+        };
+        worker.is_claiming.store(false, Ordering::SeqCst);
+        metrics::slots(worker.settings.slots, worker.busy.load(Ordering::SeqCst));
+        let told = async {
+            tokio::select! {
+                () = worker.waker.woken() => worker.keeper_wake.notify_one(),
+                () = tokio::time::sleep(wait) => {}
+            }
+        };
+        if is_done && or_stop(&stop, told).await {
+            return ended;
+        }
+    }
+}
+
+/// Waits for a slot; `true` when the worker is to stop.
+async fn make_room(worker: &Worker, stop: &CancellationToken) -> bool {
+    while worker.free() == 0 {
+        if or_stop(stop, worker.freed.notified()).await {
+            return true;
+        }
+        // The others that end just now share the claim.
+        if worker.free() < worker.settings.slots / 4 {
+            tokio::time::sleep(LINGER).await;
+        }
+    }
+    stop.is_cancelled()
+}
+
+/// Waits for `what`, or until the worker is to stop: then `true`.
+async fn or_stop(stop: &CancellationToken, what: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => true,
+        () = what => false,
+    }
+}
+
+fn begin(worker: &Arc<Worker>, job: Claimed, ended: &mpsc::Sender<Settlement>) {
+    let end = worker.jobs.add(&job);
+    worker.busy.fetch_add(1, Ordering::SeqCst);
+    metrics::started(&job.kind, job.waited);
+    let (worker, ended) = (Arc::clone(worker), ended.clone());
+    tokio::spawn(async move {
+        let began = Instant::now();
+        let outcome = job::run(&worker.registry, &job, &end).await;
+        metrics::ended(&job.kind, outcome.as_ref(), began.elapsed());
+        match outcome {
+            // The settler ends after every run.
+            Some(outcome) => drop(ended.send(Settlement::new(&job, outcome)).await),
+            None => worker.jobs.remove(std::iter::once((job.id, job.fence))),
+        }
+        drop(ended);
+        worker.busy.fetch_sub(1, Ordering::SeqCst);
+        worker.freed.notify_one();
+    });
+}
