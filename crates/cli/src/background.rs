@@ -1,8 +1,8 @@
-//! What a server does besides answering, until it is told to stop.
+//! What a server and a worker do besides their work, until they are told to stop.
 
 use std::time::Duration;
 
-use linkspan_shared::connections::{keep_alive, refresh, sweep};
+use linkspan_shared::connections::{refresh, seal};
 use linkspan_shared::{Core, catalogue};
 use tokio::task::JoinSet;
 
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 /// take to answer.
 const DRAIN: Duration = Duration::from_secs(25);
 
-/// The tasks beside a server.
+/// The tasks beside a server or a worker.
 pub(crate) struct Background {
     core: Core,
     tasks: JoinSet<()>,
@@ -20,8 +20,9 @@ impl Background {
     /// Starts them.
     pub(crate) fn start(core: Core) -> Self {
         let mut tasks = JoinSet::new();
-        tasks.spawn(sweep::run(core.clone()));
-        tasks.spawn(keep_alive::run(core.clone()));
+        tasks.spawn(seal::run(core.clone()));
+        tasks.spawn(refresh::repeat_abandoned(core.clone()));
+        tasks.spawn(core.jobs.clone().tell_others(core.db.clone()));
         tasks.spawn(catalogue::watch(core.clone()));
         Self { core, tasks }
     }

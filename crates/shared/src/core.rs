@@ -49,6 +49,8 @@ pub struct Core {
     pub http: net::Client,
     /// The operation log.
     pub logs: logs::Writer,
+    /// Tells workers that there is something to do.
+    pub jobs: linkspan_jobs::Waker,
     /// How the core behaves.
     pub settings: Arc<Settings>,
     callers: Cache<Vec<u8>, Caller>,
@@ -75,6 +77,7 @@ impl Core {
             catalogue,
             http,
             logs,
+            jobs: linkspan_jobs::Waker::new(),
             settings: Arc::new(settings),
             callers: Cache::builder()
                 .max_capacity(CACHE_ENTRIES)

@@ -8,11 +8,13 @@ use clap::Subcommand;
 mod admin;
 mod config;
 mod dev;
+mod jobs;
 mod keys;
 mod migrate;
 mod openapi;
 mod providers;
 mod server;
+mod worker;
 
 /// What to do.
 #[derive(Debug, Subcommand)]
@@ -22,11 +24,16 @@ pub(crate) enum Command {
     Dev(dev::Args),
     /// Run the HTTP server.
     Server,
+    /// Run jobs: at least one worker beside the servers.
+    Worker,
     /// Bring the database's tables up to date.
     Migrate,
     /// Commands for whoever operates this installation.
     #[command(subcommand)]
     Admin(admin::Command),
+    /// Jobs: those that failed too often, and how many run at once.
+    #[command(subcommand)]
+    Jobs(jobs::Command),
     /// Root and data keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -45,6 +52,8 @@ impl Command {
         match self {
             Self::Dev(args) => dev::run(file, args).await,
             Self::Server => server::run(file).await,
+            Self::Worker => worker::run(file).await,
+            Self::Jobs(command) => jobs::run(file, command).await,
             Self::Migrate => migrate::run(file).await,
             Self::Admin(command) => admin::run(file, command).await,
             Self::Keys(command) => keys::run(file, command).await,

@@ -15,8 +15,8 @@ mod value;
 
 pub use error::{Errors, Problem};
 pub use sections::{
-    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
-    Server, Vault,
+    Cache, Connect, Database, Jobs, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
+    Server, Vault, Worker,
 };
 
 use crate::{db, vault};
@@ -51,6 +51,10 @@ pub struct Config {
     pub oauth: OAuth,
     /// Fresh credentials.
     pub refresh: Refresh,
+    /// Who runs jobs.
+    pub worker: Worker,
+    /// What is kept of jobs.
+    pub jobs: Jobs,
     /// How much one environment may call.
     pub limits: Limits,
     effective: Vec<Effective>,
@@ -105,6 +109,8 @@ impl Config {
         let connect = validate::connect(read);
         let oauth = validate::oauth(read);
         let refresh = validate::refresh(read);
+        let worker = validate::worker(read);
+        let jobs = validate::jobs(read);
         let limits = validate::limits(read);
         Some(Self {
             server: server?,
@@ -118,6 +124,8 @@ impl Config {
             connect: connect?,
             oauth: oauth?,
             refresh: refresh?,
+            worker: worker?,
+            jobs: jobs?,
             limits: limits?,
             effective: Vec::new(),
         })

@@ -154,6 +154,28 @@ pub struct Refresh {
     pub lease: Duration,
 }
 
+/// `[worker]`: who runs jobs.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Jobs that one worker runs at once.
+    pub slots: usize,
+    /// After so long without a sign of life its jobs are another's.
+    pub lease: Duration,
+    /// How often it looks for jobs when nobody tells it of them.
+    pub poll: Duration,
+    /// How long stopping waits for the jobs that run.
+    pub drain: Duration,
+}
+
+/// `[jobs]`: what is kept of jobs.
+#[derive(Debug, Clone)]
+pub struct Jobs {
+    /// Days that finished jobs are kept.
+    pub finished_days: u32,
+    /// Days that dead jobs are kept.
+    pub dead_days: u32,
+}
+
 /// `[limits]`: how often one may call. A limit that is absent is none.
 #[derive(Debug, Clone)]
 pub struct Limits {

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::reader::Reader;
 use super::{
-    Cache, Connect, Database, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
-    Server, Vault,
+    Cache, Connect, Database, Jobs, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
+    Server, Vault, Worker,
 };
 use crate::vault::Keyring;
 
@@ -241,6 +241,28 @@ pub(super) fn oauth(read: &mut Reader) -> Option<OAuth> {
 pub(super) fn refresh(read: &mut Reader) -> Option<Refresh> {
     let lease = read.millis("refresh.lease_ms", 200..=60_000);
     Some(Refresh { lease: lease? })
+}
+
+pub(super) fn worker(read: &mut Reader) -> Option<Worker> {
+    let slots = read.number("worker.slots", 1..=10_000);
+    let lease = read.millis("worker.lease_ms", 300..=3_600_000);
+    let poll = read.millis("worker.poll_ms", 10..=60_000);
+    let drain = read.millis("worker.drain_ms", 0..=DAY_MS);
+    Some(Worker {
+        slots: slots?,
+        lease: lease?,
+        poll: poll?,
+        drain: drain?,
+    })
+}
+
+pub(super) fn jobs(read: &mut Reader) -> Option<Jobs> {
+    let finished_days = read.number("jobs.finished_days", 1..=3650);
+    let dead_days = read.number("jobs.dead_days", 1..=3650);
+    Some(Jobs {
+        finished_days: finished_days?,
+        dead_days: dead_days?,
+    })
 }
 
 pub(super) fn limits(read: &mut Reader) -> Option<Limits> {

@@ -3,7 +3,6 @@
 //! taken back should be known before it is needed (CONTRACT 2.8).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -16,10 +15,6 @@ use super::{recheck, refresh};
 use crate::tenancy::EnvironmentId;
 use crate::{Core, Error};
 
-/// How often the background looks for what is due (CONTRACT 2.8).
-const EVERY: Duration = Duration::from_secs(600);
-/// How often it looks for interrupted refreshes, at the longest.
-const LONGEST_LOOK: Duration = Duration::from_secs(2);
 /// How many connections are claimed in one statement, and refreshed at once.
 const PAGE: i64 = 100;
 const AT_ONCE: usize = 8;
@@ -67,33 +62,6 @@ pub struct Report {
     pub kept: usize,
     /// That failed; they are looked at again in an hour.
     pub failed: usize,
-}
-
-/// Keeps connections alive, and repeats refreshes whose server has gone, until
-/// it is cancelled. Any number of servers may do so at once: each connection is
-/// claimed by one of them.
-pub async fn run(core: Core) {
-    let look = (core.settings.refresh_lease / 4).min(LONGEST_LOOK);
-    let keep = async {
-        let mut every = tokio::time::interval(EVERY);
-        loop {
-            every.tick().await;
-            match keep_alive(&core).await {
-                Ok(report) if report == Report::default() => {}
-                Ok(report) => tracing::info!(?report, "unused connections kept alive"),
-                Err(error) => tracing::warn!(%error, "connections could not be kept alive"),
-            }
-        }
-    };
-    let repeat = async {
-        loop {
-            tokio::time::sleep(look).await;
-            if let Err(error) = refresh::repeat_abandoned(&core).await {
-                tracing::warn!(%error, "interrupted refreshes could not be looked for");
-            }
-        }
-    };
-    tokio::join!(keep, repeat);
 }
 
 /// Fetches the credentials of every connection that nobody fetched for a day,

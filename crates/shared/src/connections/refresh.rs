@@ -24,7 +24,7 @@ mod flights;
 mod lease;
 pub(super) mod state;
 
-pub(super) use abandoned::repeat_abandoned;
+pub use abandoned::run as repeat_abandoned;
 pub(crate) use flights::Flights;
 use flights::{Failed, Outcome};
 use lease::Lease;

@@ -1,6 +1,8 @@
 //! Sealing what is secret in configurations that were stored before their
 //! template said so.
 
+use std::time::Duration;
+
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Text};
@@ -50,6 +52,17 @@ pub async fn secrets(core: &Core) -> Result<u64, Error> {
         }
     }
     failed.map_or(Ok(sealed), Err)
+}
+
+/// How often it is tried until all is sealed.
+const EVERY: Duration = Duration::from_secs(600);
+
+/// Seals once: what is stored from now on is sealed, and who reads templates
+/// again seals again.
+pub async fn run(core: Core) {
+    while !all(&core).await {
+        tokio::time::sleep(EVERY).await;
+    }
 }
 
 /// As [`secrets`], and says in the log what came of it. False if something could

@@ -23,7 +23,7 @@ use url::Url;
 use self::data_dir::DataDir;
 use self::database::Database;
 use self::ready_file::{Ready, ReadyFile};
-use super::{migrate, server};
+use super::{migrate, server, worker};
 use crate::background::Background;
 use crate::shutdown::Stop;
 use crate::terminal::say;
@@ -75,6 +75,7 @@ struct Platform {
     server: linkspan_server::Running,
     demo: Simulator,
     core: Core,
+    worker: linkspan_worker::Running,
     log_writer: linkspan_shared::logs::WriterTask,
 }
 
@@ -95,6 +96,7 @@ async fn start(
         let port = args.port;
         format!("the server cannot use port {port}; choose another with --port")
     })?;
+    let worker = worker::start(&core, &config).await?;
     let ready = Ready {
         server_url: without_slash(&config.server.public_url),
         api_key: api_key.expose_secret().to_owned(),
@@ -111,6 +113,7 @@ async fn start(
         server,
         demo,
         core,
+        worker,
         log_writer,
     })
 }
@@ -235,6 +238,7 @@ impl Platform {
             say("\nStopping…");
         };
         server::serve_until(self.server, stopping).await?;
+        self.worker.stop().await;
         background.stop().await;
         self.demo.stop().await;
         server::finish(self.log_writer).await;

@@ -2,6 +2,8 @@
 //! caller, because a provider that takes a spent token again does so for a
 //! while only.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use futures_util::{StreamExt as _, stream};
@@ -26,12 +28,26 @@ struct Abandoned {
     version: i64,
 }
 
+/// How often it is looked for them, at the longest.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
+
+/// Repeats refreshes whose server has gone, until it is cancelled.
+pub async fn run(core: Core) {
+    let look = (core.settings.refresh_lease / 4).min(LONGEST_LOOK);
+    loop {
+        tokio::time::sleep(look).await;
+        if let Err(error) = repeat_abandoned(&core).await {
+            tracing::warn!(%error, "interrupted refreshes could not be looked for");
+        }
+    }
+}
+
 /// Repeats refreshes whose lease has run out. Any number of servers may do so:
 /// the lease goes to one of them.
 ///
 /// # Errors
 /// When the database fails.
-pub(in crate::connections) async fn repeat_abandoned(core: &Core) -> Result<(), Error> {
+async fn repeat_abandoned(core: &Core) -> Result<(), Error> {
     let found = find(core).await?;
     stream::iter(found)
         .for_each_concurrent(AT_ONCE, |one| async move {

@@ -1,0 +1,54 @@
+//! `linkspan worker`.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use linkspan_shared::Core;
+use linkspan_shared::assemble::assemble;
+use linkspan_shared::config::Config;
+use linkspan_worker::kinds::{self, Retention};
+use linkspan_worker::{Running, Settings};
+
+use super::server::finish;
+use crate::background::Background;
+use crate::shutdown::Stop;
+use crate::{environment, files, logging};
+
+pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
+    let config = environment::config(file, &[])?;
+    logging::start(&config)?;
+    files::raise();
+    let mut stop = Stop::listen()?;
+    let (core, log_writer) = assemble(&config).await?;
+    let worker = start(&core, &config).await?;
+    let background = Background::start(core);
+    stop.requested().await;
+    tracing::info!("finishing the jobs under way");
+    worker.stop().await;
+    background.stop().await;
+    finish(log_writer).await;
+    Ok(())
+}
+
+/// Starts to work off every kind of job.
+pub(super) async fn start(core: &Core, config: &Config) -> Result<Running> {
+    kinds::schedule(core)
+        .await
+        .context("the schedules cannot be written; has `linkspan migrate` been run?")?;
+    let retention = Retention {
+        finished_days: config.jobs.finished_days,
+        dead_days: config.jobs.dead_days,
+    };
+    Ok(linkspan_worker::start(
+        core.db.clone(),
+        core.jobs.clone(),
+        kinds::registry(core, retention),
+        Settings {
+            slots: config.worker.slots,
+            lease: config.worker.lease,
+            poll: config.worker.poll,
+            drain: config.worker.drain,
+            listen: Some(config.direct_url()?.clone()),
+        },
+    ))
+}
