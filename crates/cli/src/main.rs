@@ -7,6 +7,7 @@ mod commands;
 mod environment;
 mod files;
 mod logging;
+mod monitor;
 mod shutdown;
 mod terminal;
 

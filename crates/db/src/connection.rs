@@ -243,11 +243,17 @@ impl PoolableConnection for Connection {
 ///
 /// # Errors
 /// When the statement fails, or yields no row.
-pub async fn scalar<T: FromSqlOwned>(conn: &Connection, sql: &str) -> QueryResult<T> {
-    let row = conn
-        .client
-        .query_typed_one(sql, &[])
-        .await
-        .map_err(error::from_driver)?;
-    row.try_get(0).map_err(error::from_driver)
+pub fn scalar<'a, T: FromSqlOwned>(
+    conn: &'a Connection,
+    sql: &'a str,
+) -> impl Future<Output = QueryResult<T>> + Send + use<'a, T> {
+    // The connection cannot be shared between threads, and its client can.
+    let client = &conn.client;
+    async move {
+        let row = client
+            .query_typed_one(sql, &[])
+            .await
+            .map_err(error::from_driver)?;
+        row.try_get(0).map_err(error::from_driver)
+    }
 }

@@ -36,6 +36,19 @@ pub struct Settings {
     pub timeout: Duration,
 }
 
+/// How a pool is used at one moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Connections that it may have open.
+    pub limit: usize,
+    /// Connections that it has open.
+    pub open: usize,
+    /// Those of them that nobody uses.
+    pub idle: usize,
+    /// Callers who wait for one.
+    pub waiting: usize,
+}
+
 /// A pool of connections to one group of tables. Cheap to clone.
 #[derive(Clone)]
 pub struct Database {
@@ -75,6 +88,18 @@ impl Database {
             .get()
             .await
             .map_err(|e| Error::Unavailable(e.to_string()))
+    }
+
+    /// How the pool is used now.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let status = self.pool.status();
+        Usage {
+            limit: status.max_size,
+            open: status.size,
+            idle: status.available,
+            waiting: status.waiting,
+        }
     }
 
     /// Whether the database answers.

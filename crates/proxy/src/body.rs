@@ -12,6 +12,7 @@ use linkspan_net::{HttpBody, Incoming};
 use tokio::time::{Instant, Sleep};
 
 use crate::gate::Pass;
+use crate::meter::Outcome;
 use crate::record::Record;
 
 /// Why an answer's body ended before it was complete.
@@ -129,7 +130,10 @@ impl State {
     fn end(&mut self, error: Option<&Broken>) {
         if let Some((mut record, _pass)) = self.call.take() {
             match error {
-                Some(error) => record.broke_off(Some(error.code().as_str()), error.to_string()),
+                Some(error) => {
+                    let code = Some(error.code().as_str());
+                    record.broke_off(Outcome::Broken, code, error.to_string());
+                }
                 None => record.end(),
             }
         }

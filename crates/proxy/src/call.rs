@@ -1,7 +1,7 @@
 //! A call: credentials, tries, and what is logged of them.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::Utc;
@@ -22,6 +22,7 @@ use crate::decompress::decompress;
 use crate::error::Error;
 use crate::gate::{Gates, Limits, Pass};
 use crate::instructions::Instructions;
+use crate::meter;
 use crate::record::Record;
 use crate::retry::{Outcome, Retries};
 use crate::send::{self, Described};
@@ -64,7 +65,7 @@ pub(crate) struct Inner {
     pub(crate) core: Core,
     settings: Settings,
     renewals: Renewals,
-    gates: Gates,
+    pub(crate) gates: Gates,
 }
 
 /// What came of one try, and the place that it takes up.
@@ -107,6 +108,7 @@ impl Proxy {
     /// A proxy for the connections of a core.
     #[must_use]
     pub fn new(core: Core, settings: Settings) -> Self {
+        meter::describe();
         let gates = Gates::new(&core.catalogue.current(), settings.limits);
         Self {
             inner: Arc::new(Inner {
@@ -116,6 +118,11 @@ impl Proxy {
                 gates,
             }),
         }
+    }
+
+    /// Sets the gauges of calls under way and waiting to what is now.
+    pub fn observe(&self) {
+        self.inner.gates.observe();
     }
 
     /// How it behaves.
@@ -219,6 +226,7 @@ impl Inner {
             drop(sent);
             let text = format!("trying again in {} ms", wait.as_millis());
             record.say(Level::Warn, text);
+            record.retried();
             tokio::time::sleep(wait).await;
             live = live::get(&self.core, key.clone(), Freshness::Cached).await?;
         }
@@ -238,7 +246,9 @@ impl Inner {
         let target = send::target(call, live, &described)?;
         let pass = self.gates.enter(&live.template.slug).await?;
         let client = call.client;
+        let begun = Instant::now();
         let answer = send::streamed(client, &self.settings, call, target, body, record).await;
+        record.upstream(begun.elapsed());
         let answer = answer.map(|answer| answer.map(Source::Direct));
         if is_about_ours(call, &answer) {
             self.renewals.renew(&self.core, key, live, record).await;
@@ -263,7 +273,9 @@ impl Inner {
         let body = merged.unwrap_or(body);
         let pass = self.gates.enter(&live.template.slug).await?;
         let client = call.client;
+        let begun = Instant::now();
         let answer = send::held(client, &self.settings, call, live, target, body, record).await;
+        record.upstream(begun.elapsed());
         let answer = answer.map(|answer| answer.map(Source::Direct));
         Ok(Sent { answer, pass })
     }

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use linkspan_providers::Catalogue;
+use metrics::gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
+use crate::meter::{CallMeter, UNKNOWN};
 
 /// How many calls of one provider a process makes at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,11 +32,15 @@ pub(crate) struct Gates {
     /// Of the providers that have come since.
     added: RwLock<HashMap<String, Arc<Gate>>>,
     limits: Limits,
+    /// Of calls whose provider never got known.
+    unknown: OnceLock<Arc<CallMeter>>,
 }
 
 struct Gate {
     calls: Arc<Semaphore>,
     waiting: AtomicUsize,
+    /// Made with the first call: most providers never have one.
+    meter: OnceLock<Arc<CallMeter>>,
 }
 
 /// The right to make a call, given back when dropped.
@@ -61,6 +67,44 @@ impl Gates {
             gates: providers.map(gate).collect(),
             added: RwLock::default(),
             limits,
+            unknown: OnceLock::new(),
+        }
+    }
+
+    /// What counts the calls of a provider; nothing until it is known.
+    pub(crate) fn meter(&self, provider: Option<&str>) -> Arc<CallMeter> {
+        let Some(provider) = provider else {
+            let unknown = self
+                .unknown
+                .get_or_init(|| Arc::new(CallMeter::new(UNKNOWN)));
+            return Arc::clone(unknown);
+        };
+        match self.gates.get(provider) {
+            Some(gate) => gate.meter(provider),
+            None => self.added(provider).meter(provider),
+        }
+    }
+
+    /// Sets the gauges of every provider that has been called.
+    pub(crate) fn observe(&self) {
+        let limit = self.limits.calls.min(Semaphore::MAX_PERMITS);
+        gauge!("linkspan_proxy_calls_limit").set(limit as f64);
+        let observe = |provider: &str, gate: &Gate| {
+            if gate.meter.get().is_none() {
+                return;
+            }
+            let gauge = |name| gauge!(name, "provider" => provider.to_owned());
+            let running = limit.saturating_sub(gate.calls.available_permits());
+            let waiting = gate.waiting.load(Ordering::Relaxed);
+            gauge("linkspan_proxy_calls_running").set(running as f64);
+            gauge("linkspan_proxy_calls_waiting").set(waiting as f64);
+        };
+        for (provider, gate) in &self.gates {
+            observe(provider, gate);
+        }
+        let added = self.added.read().unwrap_or_else(PoisonError::into_inner);
+        for (provider, gate) in added.iter() {
+            observe(provider, gate);
         }
     }
 
@@ -112,7 +156,15 @@ impl Gate {
         Self {
             calls: Arc::new(Semaphore::new(limits.calls.min(Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
+            meter: OnceLock::new(),
         }
+    }
+
+    fn meter(&self, provider: &str) -> Arc<CallMeter> {
+        let meter = self
+            .meter
+            .get_or_init(|| Arc::new(CallMeter::new(provider)));
+        Arc::clone(meter)
     }
 }
 

@@ -11,6 +11,7 @@ mod decompress;
 mod error;
 mod gate;
 mod instructions;
+mod meter;
 mod options;
 mod record;
 mod retry;

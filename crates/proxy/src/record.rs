@@ -1,12 +1,14 @@
 //! What is logged of a call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use linkspan_shared::logs::{Kind, Level, Operation};
 
 use crate::call::{Call, Inner};
 use crate::error::Error;
+use crate::meter::{CallMeter, Outcome};
 
 /// The log entry of a call. It is written once, when the call has ended in
 /// whatever way: also when the caller goes, and with it the future or the body
@@ -16,6 +18,9 @@ pub(crate) struct Record {
     operation: Option<Operation>,
     proxy: Arc<Inner>,
     has_answer: bool,
+    meter: Option<Arc<CallMeter>>,
+    /// How it ends if the answer comes to its end.
+    answer: Outcome,
 }
 
 impl Record {
@@ -27,10 +32,13 @@ impl Record {
             operation: Some(operation),
             proxy,
             has_answer: false,
+            meter: None,
+            answer: Outcome::Success,
         }
     }
 
     pub(crate) fn provider(&mut self, provider: &str) {
+        self.meter = Some(self.proxy.gates.meter(Some(provider)));
         if let Some(operation) = &mut self.operation {
             operation.provider = Some(provider.to_owned());
         }
@@ -48,9 +56,28 @@ impl Record {
         }
     }
 
+    /// Another try is going to be made.
+    pub(crate) fn retried(&self) {
+        if let Some(meter) = &self.meter {
+            meter.retried();
+        }
+    }
+
+    /// A try has taken so long.
+    pub(crate) fn upstream(&self, took: Duration) {
+        if let Some(meter) = &self.meter {
+            meter.upstream(took);
+        }
+    }
+
     /// The answer's head is the caller's; its body is to come.
     pub(crate) fn answered(&mut self, status: StatusCode) {
         self.has_answer = true;
+        self.answer = match status.as_u16() {
+            400..=499 => Outcome::ClientError,
+            500.. => Outcome::ServerError,
+            _ => Outcome::Success,
+        };
         if let Some(operation) = &mut self.operation
             && (status.is_client_error() || status.is_server_error())
         {
@@ -60,21 +87,37 @@ impl Record {
 
     /// Nothing more is to come.
     pub(crate) fn end(mut self) {
-        self.write();
+        self.write(self.answer);
     }
 
     pub(crate) fn failed(mut self, error: &Error) {
-        self.broke_off(Some(error.code().as_str()), error.to_string());
+        let outcome = match error {
+            Error::Net(_) => Outcome::Unanswered,
+            Error::Saturated { .. } => Outcome::Saturated,
+            _ => Outcome::Refused,
+        };
+        self.broke_off(outcome, Some(error.code().as_str()), error.to_string());
     }
 
-    pub(crate) fn broke_off(&mut self, code: Option<&'static str>, reason: String) {
+    pub(crate) fn broke_off(
+        &mut self,
+        outcome: Outcome,
+        code: Option<&'static str>,
+        reason: String,
+    ) {
         if let Some(operation) = &mut self.operation {
             operation.fail(code, reason);
         }
-        self.write();
+        self.write(outcome);
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, outcome: Outcome) {
+        if self.operation.is_some() {
+            match &self.meter {
+                Some(meter) => meter.ended(outcome),
+                None => self.proxy.gates.meter(None).ended(outcome),
+            }
+        }
         if let Some(operation) = self.operation.take() {
             self.proxy.core.logs.write(operation);
         }
@@ -91,6 +134,6 @@ impl Drop for Record {
         } else {
             "ended before the API answered: the caller left, or the server stopped"
         };
-        self.broke_off(None, when.to_owned());
+        self.broke_off(Outcome::Abandoned, None, when.to_owned());
     }
 }

@@ -7,6 +7,7 @@ mod app;
 mod callers;
 mod error;
 mod extract;
+mod meter;
 mod occasionally;
 pub mod openapi;
 mod pages;
@@ -19,4 +20,4 @@ mod serving;
 mod slots;
 mod transport;
 
-pub use run::{Running, StartError, Stopper, start};
+pub use run::{Observer, Running, StartError, Stopper, start};

@@ -43,6 +43,14 @@ pub(crate) struct RateLimit {
     environments: Option<Counter<Environment>>,
     browsers: Option<Counter<Browser>>,
     callers: Callers,
+    refused: Refused,
+}
+
+/// How many calls were refused, by whose allowance was used up.
+#[derive(Debug)]
+struct Refused {
+    environments: metrics::Counter,
+    browsers: metrics::Counter,
 }
 
 /// Those who share an environment's allowance.
@@ -76,6 +84,10 @@ impl RateLimit {
             environments: limits.requests_per_minute.map(Counter::per_minute),
             browsers: limits.browser_requests_per_minute.map(Counter::per_minute),
             callers,
+            refused: Refused {
+                environments: refused("environment"),
+                browsers: refused("browser"),
+            },
         }
     }
 
@@ -123,6 +135,7 @@ impl RateLimit {
             request,
             counter.take(&who),
             ErrorCode::TooManyRequest.meaning(),
+            &self.refused.environments,
         )
     }
 
@@ -132,19 +145,31 @@ impl RateLimit {
         };
         let reason = "This browser calls more often than this server allows; \
                       wait for as many seconds as Retry-After says.";
-        leave(request, counter.take(&who), reason)
+        leave(request, counter.take(&who), reason, &self.refused.browsers)
     }
 }
 
+fn refused(by: &'static str) -> metrics::Counter {
+    metrics::counter!("linkspan_http_rate_limited_total", "allowance" => by)
+}
+
 /// Leaves an allowance for [`headers`]. Of two the one stays that has less left.
-fn leave(request: &HttpRequest, allowance: Allowance, reason: &str) -> Result<(), Failure> {
+fn leave(
+    request: &HttpRequest,
+    allowance: Allowance,
+    reason: &str,
+    refused: &metrics::Counter,
+) -> Result<(), Failure> {
     let mut extensions = request.extensions_mut();
     let before = extensions.get::<Allowance>().map(|left| left.remaining);
     if before.is_none_or(|before| allowance.remaining <= before) {
         extensions.insert(allowance);
     }
     match allowance.wait {
-        Some(_) => Err(Failure::new(ErrorCode::TooManyRequest, reason)),
+        Some(_) => {
+            refused.increment(1);
+            Err(Failure::new(ErrorCode::TooManyRequest, reason))
+        }
         None => Ok(()),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,9 +16,11 @@ use actix_web::{App, web};
 use linkspan_proxy::Proxy;
 use linkspan_shared::Core;
 use linkspan_shared::config::{self, Config};
+use metrics::gauge;
 use tokio::net::TcpStream;
 
 use crate::app::{self, State};
+use crate::meter::{self, Meters};
 use crate::slots::{self, Slots};
 use crate::transport::{Patience, Transport};
 use crate::{rate, serving};
@@ -40,6 +43,34 @@ pub struct Running {
     server: Server,
     address: SocketAddr,
     state: web::Data<State>,
+    slots: Arc<Slots>,
+}
+
+/// What sets the server's gauges. Cheap to clone.
+#[derive(Clone)]
+pub struct Observer {
+    state: web::Data<State>,
+    slots: Arc<Slots>,
+}
+
+impl Observer {
+    /// Sets the gauges of connections, websockets and gates, and the core's, to
+    /// what is now.
+    pub fn observe(&self) {
+        let Self { state, slots } = self;
+        gauge!("linkspan_http_connections").set(slots.taken() as f64);
+        gauge!("linkspan_http_connections_limit").set(slots.limit() as f64);
+        gauge!("linkspan_websockets").set(state.seats.taken() as f64);
+        gauge!("linkspan_websockets_limit").set(state.seats.limit() as f64);
+        state.proxy.observe();
+        state.core.observe();
+    }
+}
+
+impl std::fmt::Debug for Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Observer").finish_non_exhaustive()
+    }
 }
 
 /// What stops a server.
@@ -85,35 +116,44 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
             },
         },
     );
+    meter::describe();
     let connections = slots::limit(config);
     let state = web::Data::new(State::new(core, proxy, config, connections));
     let failed = |source| StartError { bind, source };
     let listener = TcpListener::bind(bind).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    let server = listen(listener, &config.server, connections, &state).map_err(failed)?;
+    let workers = workers(&config.server);
+    let each = connections.div_ceil(workers);
+    let slots = Slots::new(each * workers);
+    let server = listen(listener, &config.server, (workers, each), &slots, &state);
+    let server = server.map_err(failed)?;
     Ok(Running {
         server,
         address,
         state,
+        slots,
     })
 }
 
-/// Serves a listener, in as many threads as the configuration says.
+fn workers(config: &config::Server) -> usize {
+    match config.workers {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        workers => workers,
+    }
+}
+
+/// Serves a listener in so many threads, each of which takes so many
+/// connections.
 fn listen(
     listener: TcpListener,
     config: &config::Server,
-    connections: usize,
+    (workers, each): (usize, usize),
+    slots: &Arc<Slots>,
     state: &web::Data<State>,
 ) -> std::io::Result<Server> {
-    let workers = match config.workers {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        workers => workers,
-    };
-    let each = connections.div_ceil(workers);
-    let slots = Slots::new(each * workers);
     let server = Server::build();
     let stopping = server.graceful_shutdown_signal();
-    let (config, state) = (config.clone(), state.clone());
+    let (config, state, slots) = (config.clone(), state.clone(), Arc::clone(slots));
     let patience = Patience {
         idle: config.keep_alive,
         head: config.head_timeout,
@@ -123,12 +163,15 @@ fn listen(
         let (slots, stopping) = (Arc::clone(&slots), stopping.clone());
         let (body_timeout, app_state) = (config.body_timeout, state.clone());
         let client = web::Data::new(state.core.http.apart());
+        let meters = Meters::new();
         let app = App::new()
             .wrap(from_fn(rate::headers))
             .wrap(from_fn(app::refuse_nul))
             .wrap(app::headers())
             .wrap(cors())
-            .wrap_fn(move |request, app| serving::serve(request, app, body_timeout))
+            .wrap_fn(move |request, app| {
+                serving::serve(request, app, body_timeout, Rc::clone(&meters))
+            })
             .app_data(app_state)
             .app_data(client)
             .app_data(web::PayloadConfig::new(config.request_body_limit))
@@ -194,6 +237,15 @@ impl Running {
     #[must_use]
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// What sets its gauges.
+    #[must_use]
+    pub fn observer(&self) -> Observer {
+        Observer {
+            state: self.state.clone(),
+            slots: Arc::clone(&self.slots),
+        }
     }
 
     /// What stops it.

@@ -74,6 +74,17 @@ impl Seats {
         })
     }
 
+    /// Seats that are taken.
+    pub(crate) fn taken(&self) -> usize {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.all
+    }
+
+    /// Seats that there are.
+    pub(crate) const fn limit(&self) -> usize {
+        self.most
+    }
+
     fn try_take(&self, address: Option<Network>) -> Result<(), Refused> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.all >= self.most {

@@ -21,6 +21,7 @@ use linkspan_api::ErrorCode;
 use tokio::time::{Instant, Sleep};
 
 use crate::error::Failure;
+use crate::meter::Meters;
 use crate::transport::Activity;
 
 /// Serves a request whose body may keep the server waiting for `patience`
@@ -31,6 +32,7 @@ pub(crate) fn serve<S, B>(
     mut request: ServiceRequest,
     service: &S,
     patience: Duration,
+    meters: Rc<Meters>,
 ) -> impl Future<Output = Result<ServiceResponse<Served<B>>, Error>> + use<S, B>
 where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
@@ -44,7 +46,8 @@ where
     // call, as it should; anything else is finished once it has begun, since a
     // code may have been spent, or a row changed that a cache still holds.
     let is_proxied = request.path().starts_with("/proxy/");
-    let answer = service.call(request);
+    let waiting = meters.begin(request.method(), is_proxied);
+    let answer = waiting.until(service.call(request));
     async move {
         let answer = match is_proxied {
             true => answer.await,

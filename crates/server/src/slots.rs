@@ -38,6 +38,16 @@ impl Slots {
         })
     }
 
+    /// Places that are taken.
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// Places that there are.
+    pub(crate) const fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// Takes a place. The HTTP server stops accepting when the last is taken,
     /// so there always is one; here it is only counted and said.
     pub(crate) fn take(self: &Arc<Self>) -> Slot {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use linkspan_net as net;
 use linkspan_providers::Template;
+use metrics::gauge;
 use moka::future::Cache;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -13,6 +14,7 @@ use crate::catalogue::Templates;
 use crate::connections::live::{Live, LiveKey};
 use crate::connections::refresh::Flights;
 use crate::db::Database;
+use crate::meter::{self, Meter};
 use crate::tenancy::api_keys::{self, Caller};
 use crate::vault::Vault;
 use crate::{Error, logs, token};
@@ -56,6 +58,7 @@ pub struct Core {
     callers: Cache<Vec<u8>, Caller>,
     pub(crate) live: Cache<LiveKey, Arc<Live>>,
     pub(crate) refreshes: Flights,
+    pub(crate) meter: Meter,
 }
 
 impl Core {
@@ -89,6 +92,7 @@ impl Core {
                 .time_to_live(life)
                 .build(),
             refreshes: Flights::on_this_runtime(),
+            meter: Meter::new(),
         }
     }
 
@@ -99,7 +103,9 @@ impl Core {
     /// When the database fails.
     pub async fn authenticate(&self, key: &SecretString) -> Result<Option<Caller>, Error> {
         let hash = token::hash(key.expose_secret());
-        if let Some(caller) = self.callers.get(&hash).await {
+        let cached = self.callers.get(&hash).await;
+        self.meter.callers.count(cached.is_some());
+        if let Some(caller) = cached {
             return Ok(Some(caller));
         }
         let mut conn = self.db.conn().await?;
@@ -108,6 +114,14 @@ impl Core {
             self.callers.insert(hash, caller.clone()).await;
         }
         Ok(caller)
+    }
+
+    /// Sets the gauges of what the core holds to what is now.
+    pub fn observe(&self) {
+        meter::database("control", self.db.usage());
+        meter::database("logs", self.logs.database().usage());
+        gauge!("linkspan_token_refreshes_running").set(self.refreshes.count() as f64);
+        self.logs.observe();
     }
 
     /// Forgets every caller, when keys stop to work. The next call of each

@@ -16,6 +16,7 @@ pub mod events;
 pub mod integrations;
 pub mod limits;
 pub mod logs;
+mod meter;
 pub mod oauth_flows;
 mod outbound;
 pub mod popup_channels;

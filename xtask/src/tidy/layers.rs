@@ -25,8 +25,8 @@ const LAYERS: &[Layer] = &[
             "curl",
         ],
         // `client` is the SDK: it runs in users' programs, and no crate of the
-        // server depends on it.
-        only_in: &["client", "net", "simulator", "testkit"],
+        // server depends on it. `monitor` only serves.
+        only_in: &["client", "monitor", "net", "simulator", "testkit"],
         because: "only `net` opens connections to the outside, under its address policy",
     },
     Layer {

@@ -11,6 +11,7 @@ use linkspan_worker::{Running, Settings};
 
 use super::server::finish;
 use crate::background::Background;
+use crate::monitor::{self, WorkerProbe};
 use crate::shutdown::Stop;
 use crate::{environment, files, logging};
 
@@ -18,14 +19,29 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     let config = environment::config(file, &[])?;
     logging::start(&config)?;
     files::raise();
+    // Before anything that counts.
+    let bind = config.worker.bind;
+    let metrics = bind.map(|_| monitor::install("worker")).transpose()?;
     let mut stop = Stop::listen()?;
     let (core, log_writer) = assemble(&config).await?;
+    // Before any job is taken, so that a port that is taken costs none.
+    let monitor = match bind.zip(metrics) {
+        Some((bind, metrics)) => {
+            let probe = WorkerProbe(core.clone());
+            Some(monitor::start(bind, "worker.bind", metrics, probe).await?)
+        }
+        None => None,
+    };
     let worker = start(&core, &config).await?;
     let background = Background::start(core);
     stop.requested().await;
+    if let Some(monitor) = &monitor {
+        monitor.stopping();
+    }
     tracing::info!("finishing the jobs under way");
     worker.stop().await;
     background.stop().await;
+    drop(monitor);
     finish(log_writer).await;
     Ok(())
 }

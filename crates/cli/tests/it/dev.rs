@@ -19,6 +19,7 @@ struct Home {
     folder: TempDir,
     port: u16,
     demo_port: u16,
+    monitor_port: u16,
 }
 
 impl Home {
@@ -27,6 +28,7 @@ impl Home {
             folder: tempfile::tempdir().unwrap(),
             port: free_port(),
             demo_port: free_port(),
+            monitor_port: free_port(),
         }
     }
 
@@ -42,6 +44,7 @@ impl Home {
     fn dev(&self) -> Program {
         let (data_dir, ready_file) = (self.data_dir(), self.ready_file());
         let (port, demo_port) = (self.port.to_string(), self.demo_port.to_string());
+        let monitor_port = self.monitor_port.to_string();
         linkspan(&[
             "dev",
             "--data-dir",
@@ -52,6 +55,8 @@ impl Home {
             &port,
             "--demo-port",
             &demo_port,
+            "--monitor-port",
+            &monitor_port,
         ])
     }
 
@@ -139,6 +144,17 @@ async fn a_second_start_goes_on_with_keys_connections_and_the_providers_grants()
     let mut running = home.dev_on(&database).start();
     let ready = home.ready(&mut running).await;
     assert_eq!(mode(&home.ready_file()), 0o600);
+    let monitor = Api::at(&text(&ready, "monitor_url"));
+    for path in ["/health", "/ready"] {
+        assert_eq!(
+            monitor.get("", path).await,
+            (200, json!({ "result": "ok" }))
+        );
+    }
+    let (status, page) = monitor.get("", "/metrics").await;
+    assert_eq!(status, 200);
+    let page = page.as_str().unwrap();
+    assert!(page.contains("role=\"dev\""), "{page}");
     let key = text(&ready, "api_key");
     let api = Api::at(&text(&ready, "server_url"));
     let connection = connect_demo(&api, &ready, &key).await;
@@ -176,9 +192,16 @@ async fn a_second_dev_is_refused_and_leaves_the_first_alone() {
     let error = other.dev_on(&other_database).run().await.refused();
     assert!(error.contains("choose another with --demo-port"), "{error}");
     other.demo_port = spare;
-    other.port = home.port;
+    let spare = std::mem::replace(&mut other.port, home.port);
     let error = other.dev_on(&other_database).run().await.refused();
     assert!(error.contains("choose another with --port"), "{error}");
+    other.port = spare;
+    other.monitor_port = home.monitor_port;
+    let error = other.dev_on(&other_database).run().await.refused();
+    assert!(
+        error.contains("choose another with --monitor-port"),
+        "{error}"
+    );
     assert!(!other.ready_file().exists());
     first.end_by(Signal::INT).await;
 }

@@ -132,7 +132,7 @@ impl Server {
 
     /// The host and port that it listens on.
     pub(crate) fn address(&self) -> &str {
-        self.api.base_url.trim_start_matches("http://")
+        self.api.host()
     }
 
     pub(crate) async fn stop(self) {
@@ -151,6 +151,11 @@ impl Api {
             base_url: base_url.to_owned(),
             client: client.unwrap(),
         }
+    }
+
+    /// The host and port that it calls.
+    pub(crate) fn host(&self) -> &str {
+        self.base_url.trim_start_matches("http://")
     }
 
     /// Status and body of a call; the body is sent unless it is null.

@@ -13,6 +13,7 @@ mod dev;
 mod hmac;
 mod installation;
 mod keys;
+mod monitor;
 mod program;
 mod providers;
 mod refresh;

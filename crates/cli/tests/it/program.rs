@@ -134,6 +134,12 @@ impl Running {
         }
     }
 
+    /// The first line with this text among those that it was waited for.
+    pub(crate) fn said(&self, text: &str) -> Option<&str> {
+        let mut lines = self.output.iter().map(String::as_str);
+        lines.find(|line| line.contains(text))
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().expect("it still runs")
     }

@@ -9,7 +9,8 @@ mod opening;
 
 use std::sync::OnceLock;
 
-use actix_web::{App, FromRequest, Handler, HttpResponse, Responder, Route, web};
+use actix_web::http::Method;
+use actix_web::{App, FromRequest, Handler, HttpResponse, Responder, web};
 use linkspan_api::{ErrorBody, ErrorCode};
 use utoipa::openapi::path::{HttpMethod, Operation, PathItem};
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -18,7 +19,7 @@ use utoipa::{OpenApi as _, ToSchema};
 
 pub(crate) use opening::Opening;
 
-use crate::app;
+use crate::{app, meter};
 
 /// Registers handlers at the methods and paths of their `#[utoipa::path]`.
 macro_rules! routes {
@@ -65,8 +66,7 @@ impl<'c> Routes<'c> {
     {
         let path = D::path();
         for method in D::methods() {
-            let route = route(&method).to(handler.clone());
-            self.config.route(&path, route);
+            meter::serve(self.config, of(&method), &path, handler.clone());
             self.describe::<D, A>(&path, method, false);
         }
     }
@@ -80,8 +80,7 @@ impl<'c> Routes<'c> {
         A: FromRequest + Opening + 'static,
     {
         for method in D::methods() {
-            let route = route(&method).to(handler.clone());
-            self.config.route(path, route);
+            meter::serve(self.config, of(&method), path, handler.clone());
             self.describe::<D, A>(path, method, true);
         }
     }
@@ -181,16 +180,16 @@ fn verb(method: &HttpMethod) -> &'static str {
     }
 }
 
-fn route(method: &HttpMethod) -> Route {
+const fn of(method: &HttpMethod) -> Method {
     match method {
-        HttpMethod::Get => web::get(),
-        HttpMethod::Post => web::post(),
-        HttpMethod::Put => web::put(),
-        HttpMethod::Delete => web::delete(),
-        HttpMethod::Head => web::head(),
-        HttpMethod::Patch => web::patch(),
-        HttpMethod::Options => web::method(actix_web::http::Method::OPTIONS),
-        HttpMethod::Trace => web::trace(),
+        HttpMethod::Get => Method::GET,
+        HttpMethod::Post => Method::POST,
+        HttpMethod::Put => Method::PUT,
+        HttpMethod::Delete => Method::DELETE,
+        HttpMethod::Head => Method::HEAD,
+        HttpMethod::Patch => Method::PATCH,
+        HttpMethod::Options => Method::OPTIONS,
+        HttpMethod::Trace => Method::TRACE,
     }
 }
 

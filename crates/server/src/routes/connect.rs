@@ -1,6 +1,7 @@
 //! `/connect/sessions`, `/connect/session` (CONTRACT 2.4), and the page that
 //! `connect_link` leads to.
 
+use actix_web::http::Method;
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use linkspan_api::connect::{
@@ -14,14 +15,12 @@ use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Body, Caller, Session, permission};
 use crate::openapi::{Routes, routes};
-use crate::pages;
+use crate::{meter, pages};
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
     routes!(routes; create, reconnect, view, delete);
-    routes
-        .config
-        .route("/connect", web::get().to(page))
-        .route("/connect/page.js", web::get().to(script));
+    meter::serve(routes.config, Method::GET, "/connect", page);
+    meter::serve(routes.config, Method::GET, "/connect/page.js", script);
 }
 
 #[utoipa::path(

@@ -2,6 +2,7 @@
 //! 2.3). Whatever happens, the page that opened the popup is told once.
 
 use actix_web::cookie::{Cookie, SameSite, time};
+use actix_web::http::Method;
 use actix_web::http::header::{LOCATION, REFERER};
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::ErrorCode;
@@ -17,6 +18,7 @@ use super::credentials::connection_config;
 use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{Browser, BrowserParams, Query};
+use crate::meter;
 use crate::openapi::{Routes, routes};
 use crate::pages::{self, Outcome};
 
@@ -25,9 +27,7 @@ const OWN_CLIENT: [&str; 2] = ["oauth_client_id_override", "oauth_client_secret_
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
     routes!(routes; connect, callback, app_callback, client_metadata);
-    routes
-        .config
-        .route("/oauth/callback.js", web::get().to(script));
+    meter::serve(routes.config, Method::GET, "/oauth/callback.js", script);
 }
 
 async fn script() -> HttpResponse {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use actix_web::http::Method;
 use actix_web::http::header::ContentType;
 use actix_web::{HttpRequest, HttpResponse, web};
 use linkspan_api::integrations::Data;
@@ -14,13 +15,12 @@ use crate::app::State;
 use crate::error::Failure;
 use crate::extract::{CallerOrSession, Query, permission};
 use crate::openapi::{Routes, routes};
-use crate::pages;
+use crate::{meter, pages};
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
     routes!(routes; list, get, templates);
-    routes
-        .config
-        .route("/images/template-logos/{provider}.svg", web::get().to(logo));
+    let logos = "/images/template-logos/{provider}.svg";
+    meter::serve(routes.config, Method::GET, logos, logo);
 }
 
 #[utoipa::path(

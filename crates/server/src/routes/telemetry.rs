@@ -1,12 +1,15 @@
 //! `/connect/telemetry` and `/cli/telemetry`: the published clients report here.
 //! They are answered, and nothing of what they send is read or kept.
 
+use actix_web::http::Method;
 use actix_web::{HttpResponse, web};
 
+use crate::meter;
+
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config
-        .route("/connect/telemetry", web::post().to(forget))
-        .route("/cli/telemetry", web::post().to(forget));
+    for path in ["/connect/telemetry", "/cli/telemetry"] {
+        meter::serve(config, Method::POST, path, forget);
+    }
 }
 
 async fn forget() -> HttpResponse {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actix_web::http::Method;
 use actix_web::http::header::{CONNECTION, ORIGIN, RETRY_AFTER, UPGRADE};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use actix_ws::{CloseCode, MessageStream, Session};
@@ -12,7 +13,7 @@ use tokio::sync::oneshot;
 
 use crate::app::State;
 use crate::error::Failure;
-use crate::{pages, popup};
+use crate::{meter, pages, popup};
 
 /// A browser that has not answered the last ping when the next is due is gone.
 const PING_EVERY: Duration = Duration::from_secs(25);
@@ -20,7 +21,7 @@ const PING_EVERY: Duration = Duration::from_secs(25);
 const RETRY_AFTER_SECONDS: u32 = 30;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    config.route("/", web::get().to(root));
+    meter::serve(config, Method::GET, "/", root);
 }
 
 /// With an Upgrade header the websocket, otherwise the front page.

@@ -44,6 +44,8 @@ pub struct Server {
     pub max_websockets_per_address: Option<NonZeroUsize>,
     /// Reverse proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// Where health, readiness and metrics are served, if anywhere.
+    pub monitor_bind: Option<SocketAddr>,
 }
 
 /// `[database]`: the control plane's Postgres.
@@ -157,6 +159,8 @@ pub struct Refresh {
 /// `[worker]`: who runs jobs.
 #[derive(Debug, Clone)]
 pub struct Worker {
+    /// Where its health, readiness and metrics are served, if anywhere.
+    pub bind: Option<SocketAddr>,
     /// Jobs that one worker runs at once.
     pub slots: usize,
     /// After so long without a sign of life its jobs are another's.

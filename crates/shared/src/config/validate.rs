@@ -1,6 +1,6 @@
 //! The one validation: from settled texts and numbers to [`Config`]'s types.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 
@@ -38,6 +38,7 @@ pub(super) fn server(read: &mut Reader) -> Option<Server> {
     let max_websockets = read.number("server.max_websockets", 0..=MANY);
     let per_address: Option<usize> = read.number("server.max_websockets_per_address", 0..=MANY);
     let trusted_proxies = trusted_proxies(read);
+    let monitor_bind = monitor_bind(read, "server.monitor_bind");
     Some(Server {
         bind: bind?,
         public_url: public_url?,
@@ -52,7 +53,17 @@ pub(super) fn server(read: &mut Reader) -> Option<Server> {
         max_websockets: max_websockets?,
         max_websockets_per_address: NonZeroUsize::new(per_address?),
         trusted_proxies: trusted_proxies?,
+        monitor_bind: monitor_bind?,
     })
+}
+
+/// Where a process is monitored; the inner `None` is nowhere.
+fn monitor_bind(read: &mut Reader, key: &str) -> Option<Option<SocketAddr>> {
+    if read.text(key)?.is_empty() {
+        return Some(None);
+    }
+    let expected = "an IP address and a port, as in 127.0.0.1:3004, or empty";
+    read.parsed(key, expected).map(Some)
 }
 
 fn public_url(read: &mut Reader) -> Option<Url> {
@@ -244,11 +255,13 @@ pub(super) fn refresh(read: &mut Reader) -> Option<Refresh> {
 }
 
 pub(super) fn worker(read: &mut Reader) -> Option<Worker> {
+    let bind = monitor_bind(read, "worker.bind");
     let slots = read.number("worker.slots", 1..=10_000);
     let lease = read.millis("worker.lease_ms", 300..=3_600_000);
     let poll = read.millis("worker.poll_ms", 10..=60_000);
     let drain = read.millis("worker.drain_ms", 0..=DAY_MS);
     Some(Worker {
+        bind: bind?,
         slots: slots?,
         lease: lease?,
         poll: poll?,

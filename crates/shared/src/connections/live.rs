@@ -65,11 +65,13 @@ pub enum Freshness {
 /// [`Error::UnknownIntegration`], [`Error::UnknownConnection`], or why the
 /// credentials could not be refreshed.
 pub async fn get(core: &Core, key: LiveKey, freshness: Freshness) -> Result<Arc<Live>, Error> {
-    if freshness == Freshness::Cached
-        && let Some(live) = core.live.get(&key).await
-        && !refresh::is_wanted(&live)
-    {
-        return Ok(live);
+    if freshness == Freshness::Cached {
+        let live = core.live.get(&key).await;
+        let live = live.filter(|live| !refresh::is_wanted(live));
+        core.meter.connections.count(live.is_some());
+        if let Some(live) = live {
+            return Ok(live);
+        }
     }
     let live = stored(core, &key).await?;
     note_fetched(core, &live.connection).await?;

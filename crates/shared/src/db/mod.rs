@@ -4,4 +4,4 @@
 pub mod migrate;
 pub mod schema;
 
-pub use linkspan_db::{Connection, Database, Error, Lent, Settings, scalar};
+pub use linkspan_db::{Connection, Database, Error, Lent, Settings, Usage, scalar};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, NaiveDate, Utc};
 use diesel::sql_types::{self, Array, Int2, Int4, Jsonb, Nullable, Text, Timestamptz};
 use diesel_async::RunQueryDsl;
+use metrics::{Counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use super::Operation;
 use super::table::Partitions;
 use crate::db::{Connection, Database};
+use crate::meter;
 
 /// Operations that wait to be stored. Beyond this they are dropped and counted:
 /// a slow log must not slow the calls that it describes.
@@ -115,6 +117,7 @@ pub struct Writer {
     queue: mpsc::Sender<Operation>,
     dropped: Arc<AtomicU64>,
     db: Database,
+    refused: Counter,
 }
 
 /// The task that stores them.
@@ -135,7 +138,12 @@ impl Writer {
             waiting,
             Arc::clone(&dropped),
         ));
-        let writer = Self { queue, dropped, db };
+        let writer = Self {
+            queue,
+            dropped,
+            db,
+            refused: meter::operations("dropped"),
+        };
         (writer, WriterTask(task))
     }
 
@@ -151,7 +159,16 @@ impl Writer {
         operation.duration_ms = i32::try_from(took.num_milliseconds()).unwrap_or(i32::MAX);
         if self.queue.try_send(operation).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.refused.increment(1);
         }
+    }
+
+    /// Sets the gauges of the queue.
+    pub(crate) fn observe(&self) {
+        let limit = self.queue.max_capacity();
+        let waiting = limit.saturating_sub(self.queue.capacity());
+        gauge!("linkspan_log_queue_length").set(waiting as f64);
+        gauge!("linkspan_log_queue_limit").set(limit as f64);
     }
 }
 
@@ -239,11 +256,13 @@ async fn store(db: Database, batch: Vec<Operation>) {
         Ok(())
     }
     .await;
-    if let Err(error) = stored {
-        say_lost(&error, count);
+    match stored {
+        Ok(()) => meter::operations("stored").increment(count as u64),
+        Err(error) => say_lost(&error, count),
     }
 }
 
 fn say_lost(error: &crate::db::Error, lost: usize) {
+    meter::operations("failed").increment(lost as u64);
     tracing::error!(%error, lost, "operations could not be logged");
 }

@@ -44,6 +44,9 @@ fn defaults_are_valid_and_as_documented() {
     let per_address = config.server.max_websockets_per_address;
     assert_eq!(per_address.map(usize::from), Some(1_000));
     assert!(config.server.trusted_proxies.is_empty());
+    assert!(config.server.monitor_bind.is_none());
+    let worker = config.worker.bind.map(|bind| bind.to_string());
+    assert_eq!(worker.as_deref(), Some("127.0.0.1:3004"));
     assert!(config.database.url.is_none());
     assert_eq!(config.database.max_connections, 10);
     assert_eq!(config.database.connect_timeout, Duration::from_secs(5));
@@ -231,6 +234,19 @@ fn all_problems_are_found_at_once() {
 
 #[test]
 fn a_problem_says_what_is_expected() {
+    for key in ["server.monitor_bind", "worker.bind"] {
+        let (section, name) = key.split_once('.').unwrap();
+        let found = problems(&format!("[{section}]\n{name} = \"3004\""), &[]);
+        assert_eq!(
+            found,
+            [format!(
+                "{key} | linkspan.toml:2 | must be an IP address and a port, as in \
+                 127.0.0.1:3004, or empty, not \"3004\""
+            )]
+        );
+    }
+    let off = load("[worker]\nbind = \"\"", &[]).unwrap();
+    assert!(off.worker.bind.is_none());
     assert_eq!(
         problems("proxy.timeout_ms = 0", &[]),
         ["proxy.timeout_ms | linkspan.toml:1 | must be between 1 and 86400000, not 0"]

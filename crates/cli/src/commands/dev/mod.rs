@@ -6,9 +6,11 @@ mod ready_file;
 mod welcome;
 
 use std::io::ErrorKind;
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use linkspan_monitor::{Metrics, Monitor};
 use linkspan_shared::Core;
 use linkspan_shared::assemble::{self, assemble};
 use linkspan_shared::config::Config;
@@ -25,6 +27,7 @@ use self::database::Database;
 use self::ready_file::{Ready, ReadyFile};
 use super::{migrate, server, worker};
 use crate::background::Background;
+use crate::monitor::{self, ServerProbe};
 use crate::shutdown::Stop;
 use crate::terminal::say;
 use crate::{environment, logging};
@@ -32,6 +35,8 @@ use crate::{environment, logging};
 /// Where the demo provider listens unless told otherwise; its template's
 /// default.
 const DEMO_PORT: u16 = 3005;
+/// Where the monitor listens unless that is taken.
+const MONITOR_PORT: u16 = 3004;
 
 /// How to run everything.
 #[derive(Debug, clap::Args)]
@@ -40,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR", default_value = ".linkspan")]
     data_dir: PathBuf,
     /// Write one JSON object here once everything answers: server_url,
-    /// api_key, public_key, demo_url, database_url.
+    /// api_key, public_key, demo_url, database_url, monitor_url.
     #[arg(long, value_name = "FILE")]
     ready_file: Option<PathBuf>,
     /// The server's port.
@@ -49,6 +54,10 @@ pub(crate) struct Args {
     /// The demo provider's port.
     #[arg(long, default_value_t = DEMO_PORT, value_parser = clap::value_parser!(u16).range(1..))]
     demo_port: u16,
+    /// The port of health, readiness and metrics [default: 3004, or a free one
+    /// when that is taken].
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    monitor_port: Option<u16>,
 }
 
 pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result<()> {
@@ -73,6 +82,7 @@ pub(crate) async fn run(file: Option<&Path>, args: Args) -> Result<()> {
 /// Everything that runs besides the database.
 struct Platform {
     server: linkspan_server::Running,
+    monitor: Monitor,
     demo: Simulator,
     core: Core,
     worker: linkspan_worker::Running,
@@ -88,6 +98,7 @@ async fn start(
 ) -> Result<Platform> {
     let config = configure(file, args, data, database)?;
     logging::start(&config)?;
+    let metrics = monitor::install("dev")?;
     migrate::apply(&config).await?;
     let (core, log_writer) = assemble(&config).await.map_err(explain(data))?;
     let (environment, api_key) = first_key(&core, data).await?;
@@ -97,12 +108,18 @@ async fn start(
         format!("the server cannot use port {port}; choose another with --port")
     })?;
     let worker = worker::start(&core, &config).await?;
+    let probe = ServerProbe {
+        core: core.clone(),
+        observer: server.observer(),
+    };
+    let monitor = start_monitor(args, &config, metrics, probe).await?;
     let ready = Ready {
         server_url: without_slash(&config.server.public_url),
         api_key: api_key.expose_secret().to_owned(),
         public_key: environment.public_key.to_string(),
         demo_url: without_slash(demo.base_url()),
         database_url: database.url.clone(),
+        monitor_url: format!("http://{}", monitor.address()),
     };
     say(ready.first_steps());
     // Last: whoever waits for it may go on at once.
@@ -111,6 +128,7 @@ async fn start(
     }
     Ok(Platform {
         server,
+        monitor,
         demo,
         core,
         worker,
@@ -230,6 +248,30 @@ async fn start_demo(args: &Args, data: &DataDir) -> Result<Simulator> {
     })
 }
 
+/// Listens where an option or a setting says. Otherwise a port that is taken is
+/// no reason not to start: another one will do, and the ready file has it.
+async fn start_monitor(
+    args: &Args,
+    config: &Config,
+    metrics: Metrics,
+    probe: ServerProbe,
+) -> Result<Monitor> {
+    let loopback = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+    if let Some(port) = args.monitor_port {
+        let monitor = Monitor::start(loopback(port), metrics, probe).await;
+        return monitor.with_context(|| {
+            format!("the monitor cannot use port {port}; choose another with --monitor-port")
+        });
+    }
+    if let Some(bind) = config.server.monitor_bind {
+        return monitor::start(bind, "server.monitor_bind", metrics, probe).await;
+    }
+    let is_free = TcpListener::bind(loopback(MONITOR_PORT)).is_ok();
+    let port = if is_free { MONITOR_PORT } else { 0 };
+    let monitor = Monitor::start(loopback(port), metrics, probe).await;
+    monitor.context("the monitor cannot start; choose a port with --monitor-port")
+}
+
 impl Platform {
     async fn run(self, stop: &mut Stop) -> Result<()> {
         let background = Background::start(self.core);
@@ -237,7 +279,7 @@ impl Platform {
             stop.requested().await;
             say("\nStopping…");
         };
-        server::serve_until(self.server, stopping).await?;
+        server::serve_until(self.server, Some(&self.monitor), stopping).await?;
         self.worker.stop().await;
         background.stop().await;
         self.demo.stop().await;

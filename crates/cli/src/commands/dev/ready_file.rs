@@ -15,6 +15,7 @@ pub(super) struct Ready {
     pub(super) public_key: String,
     pub(super) demo_url: String,
     pub(super) database_url: String,
+    pub(super) monitor_url: String,
 }
 
 /// A ready file that is going to be written: for its owner only, since there

@@ -2,6 +2,6 @@
 
 mod crowd;
 mod killed;
-mod outage;
+pub(crate) mod outage;
 mod paused;
-mod world;
+pub(crate) mod world;

@@ -10,14 +10,14 @@ use super::world::{FUTURE, PAST, World, eventually};
 use crate::installation::Installation;
 
 /// A Postgres that may be stopped, with its files.
-struct Own {
+pub(crate) struct Own {
     folder: TempDir,
     server: Option<LocalPostgres>,
     port: Option<u16>,
 }
 
 impl Own {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let mut own = Self {
             folder: TempDir::new().unwrap(),
             server: None,
@@ -27,7 +27,7 @@ impl Own {
         own
     }
 
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let options = Options {
             search_path: std::env::var_os("PATH"),
             durability: Durability::TestOnly,
@@ -40,12 +40,12 @@ impl Own {
         self.server = Some(server);
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let server = self.server.take().unwrap();
         tokio::task::block_in_place(|| server.stop()).unwrap();
     }
 
-    fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.as_ref().unwrap().url("linkspan")
     }
 }

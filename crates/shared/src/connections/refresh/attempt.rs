@@ -1,6 +1,6 @@
 //! One refresh by the holder of the lease: ask, and keep what is given.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use linkspan_auth::aws_sigv4::Fault;
 use linkspan_auth::{Credentials, Error as Auth, TransportError};
@@ -13,6 +13,7 @@ use super::{Lease, failed_elsewhere, reload, state};
 use crate::breakpoint::reach;
 use crate::connections::{Live, begin, store};
 use crate::logs::{Kind, Level, Operation};
+use crate::meter::Counted;
 use crate::outbound::Outbound;
 use crate::vault::EnvironmentKeys;
 use crate::{Core, Error};
@@ -66,14 +67,16 @@ async fn attempt(core: &Core, live: Live, lease: &Lease) -> Option<Outcome> {
             &live.connection.connection_id,
         );
     reach("refresh.leased");
+    let begun = Instant::now();
     let asked = ask_provider(core, &live, lease).await;
     if asked.is_err() && lease.was_missed() {
         return None;
     }
+    let mut counted = Counted::new(&live.integration.provider, begun.elapsed());
     reach("refresh.answered");
     let outcome = match asked {
-        Ok(fresh) => succeeded(core, &keys, live, fresh, &mut operation).await,
-        Err(error) => failed(core, live, &error, &mut operation).await,
+        Ok(fresh) => succeeded(core, &keys, live, fresh, &mut operation, &mut counted).await,
+        Err(error) => failed(core, live, &error, &mut operation, &mut counted).await,
     };
     core.logs.write(operation);
     Some(outcome)
@@ -102,10 +105,12 @@ async fn succeeded(
     live: Live,
     fresh: Credentials,
     operation: &mut Operation,
+    counted: &mut Counted,
 ) -> Outcome {
     let failing_since = live.connection.last_refresh_failure_at;
     match keep(core, keys, &live, &fresh, operation.id).await {
         Ok(Kept::Stored(connection)) => {
+            counted.outcome = "stored";
             operation.say(Level::Info, "Credentials refreshed");
             if let Some(at) = failing_since {
                 let text = format!("Refreshes work again; the last to fail was at {at}");
@@ -117,6 +122,7 @@ async fn succeeded(
             })
         }
         Ok(Kept::Overtaken(connection)) => {
+            counted.outcome = "overtaken";
             let text = "Newer credentials were stored meanwhile; the refreshed ones are not needed";
             operation.say(Level::Warn, text);
             Ok(Live {
@@ -125,6 +131,7 @@ async fn succeeded(
             })
         }
         Err(error) => {
+            counted.outcome = "lost";
             let text = format!("The refreshed credentials could not be stored: {error}");
             operation.fail(Some(error.code().as_str()), text);
             Err(Failed::new(error))
@@ -203,17 +210,25 @@ fn spends_the_same(stored: &Credentials, spent: &Credentials) -> bool {
     token(spent).is_some_and(|spent| token(stored) == Some(spent))
 }
 
-async fn failed(core: &Core, live: Live, error: &Error, operation: &mut Operation) -> Outcome {
+async fn failed(
+    core: &Core,
+    live: Live,
+    error: &Error,
+    operation: &mut Operation,
+    counted: &mut Counted,
+) -> Outcome {
     let version = live.connection.credentials_version;
     let now = match reload(core, live).await {
         // The token was refused because another server had spent it.
         Ok(newer) if newer.connection.credentials_version != version => {
+            counted.outcome = "overtaken";
             let text = format!("Not needed: another refresh was faster ({error})");
             operation.say(Level::Info, text);
             return Ok(newer);
         }
         now => now,
     };
+    counted.outcome = "failed";
     operation.fail(Some(error.code().as_str()), error.to_string());
     let noted = async {
         let mut conn = core.db.conn().await?;

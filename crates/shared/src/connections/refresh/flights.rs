@@ -52,7 +52,7 @@ impl Flights {
         self.arrivals().contains_key(&key(connection))
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.arrivals().len()
     }
 
