@@ -51,17 +51,6 @@ impl Listener {
     pub fn is_closed(&self) -> bool {
         self.client.is_closed()
     }
-
-    /// Asks the server for a sign of life.
-    ///
-    /// # Errors
-    /// When the connection is gone.
-    pub async fn ping(&self) -> Result<(), Error> {
-        self.client
-            .batch_execute("")
-            .await
-            .map_err(|cause| Error::Query(error::from_driver(cause)))
-    }
 }
 
 /// Also says so when the connection's task lets go of it.

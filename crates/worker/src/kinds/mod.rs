@@ -34,7 +34,11 @@ pub fn registry(core: &Core, retention: Retention) -> Registry {
 pub async fn schedule(core: &Core) -> Result<(), Error> {
     ensure(core, keep_alive::KeepAlive, keep_alive::EVERY).await?;
     ensure(core, sweep::Sweep, sweep::EVERY).await?;
-    ensure(core, clean_jobs::CleanJobs, clean_jobs::EVERY).await
+    ensure(core, clean_jobs::CleanJobs, clean_jobs::EVERY).await?;
+    // Today's partition is needed before the hour is over.
+    let first = NewJob::new(&clean_jobs::CleanJobs)?.unique_key("jobs.clean: first");
+    linkspan_jobs::enqueue(&mut *core.db.conn().await?, &[first]).await?;
+    Ok(())
 }
 
 async fn ensure<K: Kind>(core: &Core, payload: K, every: &str) -> Result<(), Error> {
