@@ -51,6 +51,7 @@ error_codes! {
     InvalidAuthMode = "invalid_auth_mode", 400, "The integration's provider does not authenticate in this way.";
     InvalidAwsSigv4Config = "invalid_aws_sigv4_config", 400, "A value of the integration's AWS configuration cannot be used; the message says which.";
     InvalidBody = "invalid_body", 400, "The request's body is not what this call takes.";
+    InvalidCertificateOrKeyFormat = "invalid_certificate_or_key_format", 400, "The client certificate and its key cannot be used; enter both in PEM format.";
     InvalidConnectSessionTokenFormat = "invalid_connect_session_token_format", 401, "A connect session token is `nango_connect_session_` and 64 hexadecimal digits.";
     InvalidConnection = "invalid_connection", 400, "The connection does not fit the request.";
     InvalidCredentials = "invalid_credentials", 400, "The connection's credentials no longer work; its owner must reconnect.";

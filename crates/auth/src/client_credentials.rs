@@ -8,7 +8,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
 use linkspan_providers::{BodyFormat, Config, Template, TokenRequestAuthMethod, TokenUrl};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value, json};
 
 use crate::login::request::{self, Content, Parts};
@@ -117,10 +117,42 @@ fn request(
         format: template.body_format.unwrap_or(BodyFormat::Form),
     };
     let mut request = parts.build(&scope)?;
-    if let Some(certificate) = own.certificate(template)? {
+    if let Some(certificate) = certificate(template, |name| own.get(name))? {
         request.extensions_mut().insert(certificate);
     }
     Ok(request)
+}
+
+/// The certificate that calls with these credentials present, where the template
+/// asks for one.
+///
+/// # Errors
+/// [`Error::NoCertificate`] if the person has entered none, as by an import.
+pub fn client_certificate(
+    template: &Template,
+    credentials: &Credentials,
+) -> Result<Option<ClientCertificate>, Error> {
+    let Credentials::ClientCredentials(login) = credentials else {
+        return Ok(None);
+    };
+    certificate(template, |name| {
+        login.entered.get(name).map(ExposeSecret::expose_secret)
+    })
+}
+
+/// What is presented, where the template asks for it, of what was entered.
+fn certificate<'a>(
+    template: &Template,
+    entered: impl Fn(&str) -> Option<&'a str>,
+) -> Result<Option<ClientCertificate>, Error> {
+    if !template.require_client_certificate {
+        return Ok(None);
+    }
+    let get = |name| entered(name).ok_or(Error::NoCertificate(name));
+    Ok(Some(ClientCertificate {
+        certificate_pem: get(client::CERTIFICATE)?.to_owned(),
+        key_pem: get(client::PRIVATE_KEY)?.into(),
+    }))
 }
 
 /// The scopes to ask for, joined as the provider wants them: the connection's,
@@ -142,9 +174,9 @@ fn scopes(config: &Config<'_>, client: Option<&Client>) -> Option<String> {
     Some(first.join(template.scope_separator()))
 }
 
-/// A certificate that a token request presents (RFC 8705 section 2), in the
-/// request's extensions: the [`TokenEndpoint`] gives it to the connection, which
-/// is used for nothing else.
+/// A certificate that a token request (RFC 8705 section 2) or a call presents. A
+/// request has it in its extensions: the [`TokenEndpoint`] gives it to the
+/// connection, which is used for nothing else.
 #[derive(Debug, Clone)]
 pub struct ClientCertificate {
     /// The certificate, and those between it and its authority (PEM).

@@ -76,6 +76,9 @@ pub enum Error {
     /// What was entered, or the configuration, cannot be used; without its value.
     #[error("{0}")]
     Unusable(String),
+    /// Nothing was entered of a client certificate that the provider asks for.
+    #[error("the provider asks for a client certificate, and the connection has no `{0}`")]
+    NoCertificate(&'static str),
     /// The connection has no credentials yet.
     #[error(
         "the connection is pending: the provider has not said yet that the installation is \
@@ -120,7 +123,9 @@ impl Error {
             Self::Header(_) => ErrorCode::InvalidHeaders,
             Self::Transport(TransportError::Denied(_)) => ErrorCode::UpstreamAddressDenied,
             Self::Transport(TransportError::Timeout) => ErrorCode::UpstreamTimeout,
-            Self::Transport(TransportError::Identity(_)) => ErrorCode::InvalidCredentials,
+            Self::Transport(TransportError::Identity(_)) | Self::NoCertificate(_) => {
+                ErrorCode::InvalidCertificateOrKeyFormat
+            }
             Self::Transport(TransportError::Failed(_)) => ErrorCode::UpstreamUnreachable,
             Self::Refused { .. }
             | Self::Unreadable { .. }

@@ -40,7 +40,7 @@ mod two_step;
 
 pub use app::check_key as check_app_key;
 pub use client::{AppKey, Client, OwnClient, Plugin, SECRET_OVERRIDE};
-pub use client_credentials::ClientCertificate;
+pub use client_credentials::{ClientCertificate, client_certificate};
 pub use credentials::Credentials;
 pub use custom::{Custom, complete as complete_installation};
 pub use endpoint::{TokenEndpoint, TransportError};

@@ -92,6 +92,8 @@ struct Inner {
     pool: Pool,
     policy: Arc<AddressPolicy>,
     user_agent: Option<HeaderValue>,
+    /// The same client without the certificate that this one presents.
+    anonymous: Option<Client>,
 }
 
 /// How idle connections are kept.
@@ -146,6 +148,7 @@ impl Client {
                 pool,
                 policy,
                 user_agent,
+                anonymous: None,
             }),
         })
     }
@@ -155,12 +158,13 @@ impl Client {
     /// them a wake-up for each message: a thread that calls often has its own.
     #[must_use]
     pub fn apart(&self) -> Self {
-        self.over(self.inner.connector.clone())
+        self.over(self.inner.connector.clone(), self.inner.anonymous.clone())
     }
 
     /// The same client for calls that present a certificate (RFC 8446 section
     /// 4.4.2), with connections of its own: one that was opened as somebody is
-    /// used for nobody else. Servers are verified as ever.
+    /// used for nobody else. Servers are verified as ever. A redirect to another
+    /// scheme, host or port is followed without the certificate.
     ///
     /// # Errors
     /// [`Error::Identity`] when the two are not a certificate with its key.
@@ -168,10 +172,15 @@ impl Client {
         let tls = tls::identified(&self.inner.roots, identity)?;
         let inner = &self.inner;
         let connector = Connector::new(inner.resolver.clone(), tls, inner.connect_timeout);
-        Ok(self.over(connector))
+        Ok(self.over(connector, Some(self.anonymous().clone())))
     }
 
-    fn over(&self, connector: Connector) -> Self {
+    /// This client as nobody: itself, unless it presents a certificate.
+    pub(crate) fn anonymous(&self) -> &Self {
+        self.inner.anonymous.as_ref().unwrap_or(self)
+    }
+
+    fn over(&self, connector: Connector, anonymous: Option<Self>) -> Self {
         let Inner {
             roots,
             resolver,
@@ -191,6 +200,7 @@ impl Client {
                 pool: *pool,
                 policy: Arc::clone(policy),
                 user_agent: user_agent.clone(),
+                anonymous,
             }),
         }
     }

@@ -64,8 +64,9 @@ impl Client {
     /// Sends a request and follows 301, 302, 303, 307 and 308 by the rules of
     /// RFC 9110, 15.4. Every hop is checked like a first request. Credentials
     /// are dropped for good at the first hop to another scheme, host or port,
-    /// unless [`Redirects::forward_credentials`] lets them through. A redirect
-    /// without `Location` is returned as it is.
+    /// unless [`Redirects::forward_credentials`] lets them through; a client
+    /// certificate is never presented there. A redirect without `Location` is
+    /// returned as it is.
     ///
     /// A body that 307 or 308 repeats goes to another host, too: use
     /// [`Client::fetch`] where the body holds a secret.
@@ -81,10 +82,11 @@ impl Client {
     ) -> Result<Response<Incoming>, Error> {
         let deadline = Instant::now() + deadlines.response_head;
         let mut draft = Draft::from(request);
+        let mut client = self;
         let mut hops = 0;
         loop {
             let authority = authority(&draft.uri)?;
-            let sent = self
+            let sent = client
                 .send_draft_until(&draft, &authority, deadline, deadlines)
                 .await;
             let mut response = match sent {
@@ -102,13 +104,11 @@ impl Client {
                 return Err(Error::TooManyRedirects { max: redirects.max });
             }
             hops += 1;
-            self.redirect(
-                &mut draft,
-                &authority,
-                response.status(),
-                location,
-                redirects,
-            )?;
+            let status = response.status();
+            let hop = self.redirect(&mut draft, &authority, status, location, redirects)?;
+            if hop == Hop::Away {
+                client = self.anonymous();
+            }
         }
     }
 
@@ -120,7 +120,7 @@ impl Client {
         status: StatusCode,
         location: &[u8],
         redirects: &Redirects,
-    ) -> Result<(), Error> {
+    ) -> Result<Hop, Error> {
         let refuse = |host: String, reason| Err(Error::RedirectDenied { host, reason });
         let current = Url::parse(&draft.uri.to_string()).ok();
         let next = std::str::from_utf8(location)
@@ -147,15 +147,26 @@ impl Client {
         if downgrade && (!draft.body.is_empty() || has_credentials(&draft.headers, redirects)) {
             return refuse(shown(&next), RedirectDenial::Downgrade);
         }
-        if !may_keep_credentials(&current, &next, redirects.forward_credentials) {
+        let hop = hop(&current, &next);
+        let is_forwarded = redirects.forward_credentials && same_site(&current, &next);
+        if hop == Hop::Away && !is_forwarded {
             drop_credentials(&mut draft.headers, redirects);
         }
         match target(&next) {
             Ok(uri) => draft.uri = uri,
             Err(_) => return refuse(shown(&next), RedirectDenial::Location),
         }
-        Ok(())
+        Ok(hop)
     }
+}
+
+/// Where a redirect leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hop {
+    /// To the same scheme, host and port.
+    Within,
+    /// Anywhere else.
+    Away,
 }
 
 fn note_landing(response: &mut Response<Incoming>, draft: &Draft, redirects: usize) {
@@ -203,11 +214,11 @@ fn change_method(draft: &mut Draft, status: StatusCode) {
     }
 }
 
-fn may_keep_credentials(from: &Url, to: &Url, forward: bool) -> bool {
+fn hop(from: &Url, to: &Url) -> Hop {
     let same_origin = from.scheme() == to.scheme()
         && from.host() == to.host()
         && from.port_or_known_default() == to.port_or_known_default();
-    same_origin || (forward && same_site(from, to))
+    if same_origin { Hop::Within } else { Hop::Away }
 }
 
 /// The same host, or the same registrable domain. An address has none.

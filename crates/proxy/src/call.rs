@@ -21,6 +21,7 @@ use crate::body::{AnswerBody, Source};
 use crate::decompress::decompress;
 use crate::error::Error;
 use crate::gate::{Gates, Limits, Pass};
+use crate::identities::Identities;
 use crate::instructions::Instructions;
 use crate::meter;
 use crate::record::Record;
@@ -66,6 +67,7 @@ pub(crate) struct Inner {
     settings: Settings,
     renewals: Renewals,
     pub(crate) gates: Gates,
+    identities: Identities,
 }
 
 /// What came of one try, and the place that it takes up.
@@ -116,6 +118,7 @@ impl Proxy {
                 settings,
                 renewals: Renewals::new(),
                 gates,
+                identities: Identities::new(),
             }),
         }
     }
@@ -244,10 +247,10 @@ impl Inner {
     ) -> Result<Sent, Error> {
         let described = Described::own(call, BodyForSigning::Streamed);
         let target = send::target(call, live, &described)?;
+        let client = self.identities.client(call.client, live).await?;
         let pass = self.gates.enter(&live.template.slug).await?;
-        let client = call.client;
         let begun = Instant::now();
-        let answer = send::streamed(client, &self.settings, call, target, body, record).await;
+        let answer = send::streamed(&client, &self.settings, call, target, body, record).await;
         record.upstream(begun.elapsed());
         let answer = answer.map(|answer| answer.map(Source::Direct));
         if is_about_ours(call, &answer) {
@@ -271,10 +274,10 @@ impl Inner {
         };
         let target = send::target(call, live, &described)?;
         let body = merged.unwrap_or(body);
+        let client = self.identities.client(call.client, live).await?;
         let pass = self.gates.enter(&live.template.slug).await?;
-        let client = call.client;
         let begun = Instant::now();
-        let answer = send::held(client, &self.settings, call, live, target, body, record).await;
+        let answer = send::held(&client, &self.settings, call, live, target, body, record).await;
         record.upstream(begun.elapsed());
         let answer = answer.map(|answer| answer.map(Source::Direct));
         Ok(Sent { answer, pass })

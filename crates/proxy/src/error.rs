@@ -66,6 +66,7 @@ fn of_net(error: &net::Error) -> ErrorCode {
         net::Error::Blocked { .. } => ErrorCode::UpstreamAddressDenied,
         net::Error::RedirectDenied { .. } => ErrorCode::ProxyRedirectToDeniedHost,
         net::Error::TooManyRedirects { .. } => ErrorCode::ProxyTooManyRedirects,
+        net::Error::Identity { .. } => ErrorCode::InvalidCertificateOrKeyFormat,
         net::Error::InvalidUrl { .. } => ErrorCode::InvalidUriParams,
         net::Error::InvalidRequest { .. } => ErrorCode::InvalidHeaders,
         net::Error::RequestBody { .. } | net::Error::RequestStalled { .. } => {

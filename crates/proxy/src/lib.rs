@@ -10,6 +10,7 @@ mod call;
 mod decompress;
 mod error;
 mod gate;
+mod identities;
 mod instructions;
 mod meter;
 mod options;

@@ -12,13 +12,13 @@ use linkspan_providers::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{ClientCertificate, ParamMap};
+use super::ParamMap;
 use crate::login::request::value;
 use crate::{Client, Error};
 
 const ID: &str = "client_id";
 const SECRET: &str = "client_secret";
-const CERTIFICATE: &str = "client_certificate";
+pub(super) const CERTIFICATE: &str = "client_certificate";
 pub(super) const PRIVATE_KEY: &str = "client_private_key";
 
 /// What a person may enter, whether the template lists it or not.
@@ -129,27 +129,6 @@ impl Own {
         let secret = self.secret.as_ref().map(ExposeSecret::expose_secret);
         let pair = format!("{}:{}", self.id, secret.unwrap_or_default());
         value(&AUTHORIZATION, &format!("Basic {}", STANDARD.encode(pair)))
-    }
-
-    /// What the connection presents, where the template asks for it.
-    ///
-    /// # Errors
-    /// [`Error::Unusable`] without a certificate and its key.
-    pub(super) fn certificate(
-        &self,
-        template: &Template,
-    ) -> Result<Option<ClientCertificate>, Error> {
-        if !template.require_client_certificate {
-            return Ok(None);
-        }
-        let get = |name: &str| {
-            let lacks = || Error::Unusable(format!("`{name}` is needed to connect"));
-            self.get(name).ok_or_else(lacks)
-        };
-        Ok(Some(ClientCertificate {
-            certificate_pem: get(CERTIFICATE)?.to_owned(),
-            key_pem: get(PRIVATE_KEY)?.into(),
-        }))
     }
 }
 

@@ -12,13 +12,14 @@ use url::form_urlencoded::byte_serialize;
 use super::headers::sensitive;
 use super::{BodyForSigning, Prepare, prepare};
 use crate::scope::{RequestScope, unless_unset};
-use crate::{Client, Credentials, Error};
+use crate::{Client, ClientCertificate, Credentials, Error, client_certificate};
 
 /// The calls that show whether new credentials work: any one that is answered
-/// with a 2xx does. To be tried in order. None where the template has none.
+/// with a 2xx does. To be tried in order. None where the template has none. A
+/// [`crate::ClientCertificate`] in their extensions is to be presented.
 ///
 /// # Errors
-/// As [`prepare`]; and [`Error::Url`] for an endpoint that names a value that
+/// As [`prepare`] and [`client_certificate`]; and [`Error::Url`] for an endpoint that names a value that
 /// the connection lacks.
 pub fn verification(
     config: &Config<'_>,
@@ -36,6 +37,7 @@ pub fn verification(
         credentials,
         verification,
         scope: &scope,
+        certificate: client_certificate(config.template, credentials)?,
     };
     verification
         .endpoints
@@ -50,6 +52,7 @@ struct Call<'a> {
     credentials: &'a Credentials,
     verification: &'a Verification,
     scope: &'a RequestScope<'a>,
+    certificate: Option<ClientCertificate>,
 }
 
 impl Call<'_> {
@@ -79,6 +82,9 @@ impl Call<'_> {
         })?;
         let mut request = Request::new(body.unwrap_or_default());
         *request.headers_mut() = prepared.headers;
+        if let Some(certificate) = &self.certificate {
+            request.extensions_mut().insert(certificate.clone());
+        }
         *request.method_mut() = method;
         *request.uri_mut() =
             Uri::try_from(prepared.url.as_str()).map_err(|error| Error::Path(error.to_string()))?;

@@ -145,6 +145,22 @@ impl Settings {
     }
 }
 
+/// The setter of a client with the provider, whose credentials are of this type.
+macro_rules! client {
+    ($(#[$about:meta])* $name:ident, $kind:literal) => {
+        $(#[$about])*
+        pub fn $name(
+            mut self,
+            client_id: impl Into<String>,
+            client_secret: impl Into<SecretString>,
+        ) -> Self {
+            let (client_id, client_secret) = (client_id.into(), client_secret.into());
+            self.body.settings.client($kind, client_id, client_secret);
+            self
+        }
+    };
+}
+
 /// The setters that creating and changing share.
 macro_rules! settings {
     () => {
@@ -160,40 +176,17 @@ macro_rules! settings {
             self
         }
 
-        /// Your OAuth 2.0 client with the provider.
-        pub fn oauth2(
-            mut self,
-            client_id: impl Into<String>,
-            client_secret: impl Into<SecretString>,
-        ) -> Self {
-            self.body
-                .settings
-                .client("OAUTH2", client_id.into(), client_secret.into());
-            self
+        client! {
+            /// Your OAuth 2.0 client with the provider.
+            oauth2, "OAUTH2"
         }
-
-        /// Your OAuth 1.0a client with the provider.
-        pub fn oauth1(
-            mut self,
-            client_id: impl Into<String>,
-            client_secret: impl Into<SecretString>,
-        ) -> Self {
-            self.body
-                .settings
-                .client("OAUTH1", client_id.into(), client_secret.into());
-            self
+        client! {
+            /// Your OAuth 1.0a client with the provider.
+            oauth1, "OAUTH1"
         }
-
-        /// Your client with a provider whose tokens people enter (`TBA`).
-        pub fn tba(
-            mut self,
-            client_id: impl Into<String>,
-            client_secret: impl Into<SecretString>,
-        ) -> Self {
-            self.body
-                .settings
-                .client("TBA", client_id.into(), client_secret.into());
-            self
+        client! {
+            /// Your client with a provider whose tokens people enter (`TBA`).
+            tba, "TBA"
         }
 
         /// Your app, which people install from its page `app_link`, and its RSA

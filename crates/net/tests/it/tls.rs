@@ -244,53 +244,85 @@ fn unusable_settings_are_named() {
     }
 }
 
-/// A server that asks for a certificate of an authority of its own, and answers
-/// with how many connections it has had.
-async fn start_asking() -> (u16, Vec<u8>, String, String) {
-    let issuer = || {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-    };
-    let (servers, clients) = (issuer(), issuer());
-    let (key, own) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    let leaf = leaf.signed_by(&key, &servers).unwrap();
-    let certificate = CertificateParams::new(vec!["us".to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&own, &clients).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(clients.der().clone()).unwrap();
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
-        Arc::new(roots),
-        Arc::clone(&provider),
-    );
-    let config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_client_cert_verifier(verifier.build().unwrap())
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
-        )
-        .unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    tokio::spawn(serve(listener, acceptor, crate::server::ok("known")));
-    let authority = servers.pem().into_bytes();
-    (port, authority, certificate.pem(), own.serialize_pem())
+/// Those who vouch for servers and for their clients, and a client's certificate.
+struct Authorities {
+    servers: CertifiedIssuer<'static, KeyPair>,
+    clients: CertifiedIssuer<'static, KeyPair>,
+    certificate_pem: String,
+    key_pem: String,
+}
+
+impl Authorities {
+    fn new() -> Self {
+        let issuer = || {
+            let mut params = CertificateParams::new(Vec::new()).unwrap();
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
+        };
+        let (servers, clients) = (issuer(), issuer());
+        let own = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec!["us".to_owned()]).unwrap();
+        let certificate = certificate.signed_by(&own, &clients).unwrap();
+        Self {
+            servers,
+            clients,
+            certificate_pem: certificate.pem(),
+            key_pem: own.serialize_pem(),
+        }
+    }
+
+    fn identity(&self) -> Identity<'_> {
+        Identity {
+            certificate_pem: &self.certificate_pem,
+            key_pem: &self.key_pem,
+        }
+    }
+
+    /// Trusts the servers, and presents nothing.
+    fn trusting_client(&self) -> Client {
+        let authority = self.servers.pem().into_bytes();
+        client_with(|settings| settings.extra_root_certificates = vec![authority])
+    }
+
+    /// A server that lets nobody in without a client's certificate; what it says to
+    /// the others, and where it is.
+    async fn start_asking(&self, answer: impl FnOnce(&str) -> String) -> String {
+        let key = KeyPair::generate().unwrap();
+        let leaf = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        let leaf = leaf.signed_by(&key, &self.servers).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(self.clients.der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&provider),
+        );
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                vec![leaf.der().clone()],
+                PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der())),
+            )
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = format!("https://localhost:{port}/");
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        tokio::spawn(serve(listener, acceptor, answer(&url)));
+        url
+    }
 }
 
 #[tokio::test]
 async fn a_certificate_is_presented_and_the_server_still_verified() {
-    let (port, authority, certificate_pem, key_pem) = start_asking().await;
-    let identity = Identity {
-        certificate_pem: &certificate_pem,
-        key_pem: &key_pem,
-    };
-    let url = format!("https://localhost:{port}/");
-    let trusting = client_with(|settings| settings.extra_root_certificates = vec![authority]);
+    let authorities = Authorities::new();
+    let url = authorities
+        .start_asking(|_| crate::server::ok("known"))
+        .await;
+    let trusting = authorities.trusting_client();
+    let identity = authorities.identity();
     let ask = async |client: &Client| client.send(get(&url).map(Into::into), SOON).await;
 
     let known = ask(&trusting.presenting(&identity).unwrap()).await.unwrap();
@@ -306,14 +338,47 @@ async fn a_certificate_is_presented_and_the_server_still_verified() {
 }
 
 #[tokio::test]
+async fn a_redirect_to_another_origin_is_followed_as_nobody() {
+    let moved =
+        |to: &str| format!("HTTP/1.1 302 Found\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n");
+    let authorities = Authorities::new();
+    let other = authorities
+        .start_asking(|_| crate::server::ok("known"))
+        .await;
+    let away = authorities.start_asking(|_| moved(&other)).await;
+    let within = authorities.start_asking(moved).await;
+    let client = authorities.trusting_client();
+    let client = client.presenting(&authorities.identity()).unwrap();
+    let redirects = Redirects {
+        max: 2,
+        forward_credentials: true,
+        ..Redirects::default()
+    };
+
+    let direct = client.send(get(&other).map(Into::into), SOON).await;
+    assert_eq!(text(direct.unwrap()).await, "known");
+    for client in [client.clone(), client.apart()] {
+        let followed = client.send_following(get(&away), &redirects, SOON).await;
+        let error = followed.unwrap_err();
+        assert!(!matches!(error, Error::RedirectDenied { .. }), "{error:?}");
+        // Three requests were let in at the same origin.
+        let followed = client.send_following(get(&within), &redirects, SOON).await;
+        let error = followed.unwrap_err();
+        assert!(
+            matches!(error, Error::TooManyRedirects { max: 2 }),
+            "{error:?}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_that_is_none_is_refused_without_being_shown() {
-    let (_, _, certificate_pem, key_pem) = start_asking().await;
-    let (_, _, _, other_key) = start_asking().await;
+    let (own, other) = (Authorities::new(), Authorities::new());
     for (certificate_pem, key_pem) in [
-        ("", &*key_pem),
-        (&*certificate_pem, "hush"),
-        (&certificate_pem, &other_key),
-        (&key_pem, &certificate_pem),
+        ("", &*own.key_pem),
+        (&*own.certificate_pem, "hush"),
+        (&own.certificate_pem, &other.key_pem),
+        (&own.key_pem, &own.certificate_pem),
     ] {
         let identity = Identity {
             certificate_pem,

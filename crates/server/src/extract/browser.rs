@@ -5,7 +5,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, web};
 use linkspan_api::ErrorCode;
 use linkspan_shared::connect_sessions::{self, ConnectSession};
 use linkspan_shared::limits;
@@ -95,11 +95,7 @@ impl FromRequest for Browser {
         let mut query = Query::of(request);
         let token = query.take("connect_session_token").map(SecretString::from);
         let shown = shown(&mut query);
-        let unique_key = request
-            .match_info()
-            .get("unique_key")
-            .unwrap_or_default()
-            .to_owned();
+        let unique_key = web::Path::<String>::extract(request);
         let state = state(request);
         let request = request.clone();
         Box::pin(async move {
@@ -109,6 +105,9 @@ impl FromRequest for Browser {
                 (None, Some(shown)) => {
                     check_id(shown.connection_id.as_deref())?;
                     state.rate.count_address(&request)?;
+                    let unique_key = unique_key
+                        .await
+                        .map_err(|_| Failure::of(ErrorCode::NotFound))?;
                     let session = public_key::admit(&state.core, shown, &unique_key).await?;
                     state.rate.count_public(&request, session.environment_id)?;
                     Ok(Self(session))

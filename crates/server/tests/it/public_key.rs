@@ -286,3 +286,19 @@ async fn an_environment_can_be_created_with_its_hmac_key() {
     let made = connect(&app, &format!("{query}&hmac={hmac}"), "k").await;
     assert_eq!(made.status, 200, "{made:?}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_paths_key_is_read_as_it_was_meant() {
+    let (app, key) = start().await;
+    let spaced = "a key: ~.@";
+    let body = json!({ "unique_key": spaced, "provider": "private-api-bearer" });
+    assert_eq!(app.post("/integrations", body).await.status, 200);
+    let path = "/api-auth/api-key/a%20key%3A%20%7E.%40";
+    let path = format!("{path}?public_key={key}&connection_id=user-1");
+    let request = http::Request::post(app.url(&path))
+        .header("content-type", "application/json")
+        .body(json!({ "apiKey": "k" }).to_string().into());
+    let reply = app.send(request.unwrap()).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    assert_eq!(reply.json()["providerConfigKey"], spaced);
+}

@@ -1,7 +1,7 @@
 //! Whether new credentials work, asked of the provider before they are stored
 //! (CONTRACT 3.3).
 
-use linkspan_auth::{Client, Credentials, TokenEndpoint as _, request};
+use linkspan_auth::{Client, Credentials, TokenEndpoint as _, TransportError, request};
 use linkspan_providers::Config;
 
 use crate::outbound::Outbound;
@@ -60,6 +60,10 @@ pub(super) async fn ask(
         last = match Outbound::new(&core.http).send(request).await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
             Ok(answer) => Err(Unverified::Refused(answer.status().as_u16())),
+            Err(error @ TransportError::Identity(_)) => {
+                let error = linkspan_auth::Error::from(error);
+                return Err(Unverified::Unasked(error.into()));
+            }
             Err(error) => Err(Unverified::NoAnswer(error.to_string())),
         };
     }

@@ -3,17 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::HttpResponse;
 use linkspan_api::connections::Object;
 use linkspan_api::popup::AuthResult;
 use linkspan_auth::Entered;
 use linkspan_providers::AuthMode;
 use serde_json::Value;
 
-use super::{connect, of_mode, refused};
-use crate::app::State;
+use super::connecting::{Connected, Connecting, IntegrationKey};
+use super::{of_mode, refused};
 use crate::error::Failure;
-use crate::extract::{Body, Browser, BrowserParams};
+use crate::extract::{Body, BrowserParams};
 use crate::openapi::{Routes, routes};
 
 /// Where a body holds what is used once and not stored.
@@ -29,34 +29,15 @@ pub(super) fn configure(routes: &mut Routes<'_>) {
     operation_id = "connect_two_step",
     tag = "Browser",
     summary = "Connect with the provider's own login",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = Object,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn two_step(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn two_step(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let mut body: Object = body.json().await?;
     take_type(&mut body, AuthMode::TwoStep)?;
     let entered = entered(body)?;
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::TwoStep,
-        entered,
-    )
-    .await
+    connecting.with(AuthMode::TwoStep, entered).await
 }
 
 #[utoipa::path(
@@ -65,35 +46,16 @@ async fn two_step(
     operation_id = "connect_jwt",
     tag = "Browser",
     summary = "Connect with a key that signs tokens",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = Object,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn jwt(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn jwt(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let mut body: Object = body.json().await?;
     take_type(&mut body, AuthMode::Jwt)?;
     linkspan_auth::join_key(&mut body);
     let entered = Entered::from(texts(body, None)?);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::Jwt,
-        entered,
-    )
-    .await
+    connecting.with(AuthMode::Jwt, entered).await
 }
 
 #[utoipa::path(
@@ -102,31 +64,15 @@ async fn jwt(
     operation_id = "connect_outbound",
     tag = "Browser",
     summary = "Prepare a connection that the provider's webhook completes",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     responses(
         (status = 200, description = "The connection, which is pending.", body = AuthResult),
     )
 )]
 /// The body, which the published client sends empty or as `{}`, is not read.
-async fn outbound(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Failure> {
+async fn outbound(connecting: Connecting) -> Result<HttpResponse, Failure> {
     let nothing = Entered::default();
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::OAuth2,
-        nothing,
-    )
-    .await
+    connecting.with(AuthMode::OAuth2, nothing).await
 }
 
 fn entered(mut body: Object) -> Result<Entered, Failure> {

@@ -2,16 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use linkspan_api::popup::AuthResult;
+use actix_web::HttpResponse;
 use linkspan_providers::AuthMode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{connect, fields};
-use crate::app::State;
+use super::connecting::{Connected, Connecting, IntegrationKey};
+use super::fields;
 use crate::error::Failure;
-use crate::extract::{Body, Browser, BrowserParams};
+use crate::extract::{Body, BrowserParams};
 use crate::openapi::{Routes, routes};
 
 pub(super) fn configure(routes: &mut Routes<'_>) {
@@ -31,33 +30,14 @@ struct ApiKey {
     operation_id = "connect_api_key",
     tag = "Browser",
     summary = "Connect with an API key",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = ApiKey,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn api_key(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn api_key(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: ApiKey = body.json().await?;
     let fields = fields([("apiKey", Some(body.api_key))]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::ApiKey,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::ApiKey, fields).await
 }
 
 /// Either may be empty: some APIs take a key in one place and nothing in the
@@ -77,36 +57,17 @@ struct Basic {
     operation_id = "connect_basic",
     tag = "Browser",
     summary = "Connect with a user name and a password",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = Basic,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn basic(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn basic(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: Basic = body.json().await?;
     let fields = fields([
         ("username", Some(body.username)),
         ("password", Some(body.password)),
     ]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::Basic,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::Basic, fields).await
 }
 
 #[utoipa::path(
@@ -115,30 +76,12 @@ async fn basic(
     operation_id = "connect_unauthenticated",
     tag = "Browser",
     summary = "Connect to an API that asks for no credentials",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    params(IntegrationKey, BrowserParams),
+    responses(Connected)
 )]
 /// The body, which the published client sends empty or as `{}`, is not read.
-async fn unauthenticated(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-) -> Result<HttpResponse, Failure> {
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::None,
-        BTreeMap::new(),
-    )
-    .await
+async fn unauthenticated(connecting: Connecting) -> Result<HttpResponse, Failure> {
+    connecting.with(AuthMode::None, BTreeMap::new()).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -158,22 +101,11 @@ struct Tba {
     operation_id = "connect_tba",
     tag = "Browser",
     summary = "Connect with a token that signs calls",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = Tba,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn tba(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn tba(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: Tba = body.json().await?;
     let fields = fields([
         ("token_id", Some(body.token_id)),
@@ -184,13 +116,5 @@ async fn tba(
             body.oauth_client_secret_override,
         ),
     ]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::Tba,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::Tba, fields).await
 }

@@ -1,15 +1,14 @@
 //! Credentials that buy a token: the fields are those of the mode.
 
-use actix_web::{HttpRequest, HttpResponse, web};
-use linkspan_api::popup::AuthResult;
+use actix_web::HttpResponse;
 use linkspan_providers::AuthMode;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{connect, fields, of_mode};
-use crate::app::State;
+use super::connecting::{Connected, Connecting, IntegrationKey};
+use super::{fields, of_mode};
 use crate::error::Failure;
-use crate::extract::{Body, Browser, BrowserParams};
+use crate::extract::{Body, BrowserParams};
 use crate::openapi::{Routes, routes};
 
 pub(super) fn configure(routes: &mut Routes<'_>) {
@@ -34,22 +33,11 @@ struct ClientCredentials {
     operation_id = "connect_client_credentials",
     tag = "Browser",
     summary = "Connect with an OAuth client of one's own",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = ClientCredentials,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn client_credentials(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn client_credentials(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: ClientCredentials = body.json().await?;
     let fields = fields([
         ("client_id", body.client_id),
@@ -57,15 +45,7 @@ async fn client_credentials(
         ("client_certificate", body.client_certificate),
         ("client_private_key", body.client_private_key),
     ]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::OAuth2Cc,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::OAuth2Cc, fields).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -83,22 +63,11 @@ struct Bill {
     operation_id = "connect_bill",
     tag = "Browser",
     summary = "Connect with a login for a session",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = Bill,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn bill(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn bill(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: Bill = body.json().await?;
     let fields = fields([
         ("username", Some(body.username)),
@@ -106,15 +75,7 @@ async fn bill(
         ("organization_id", Some(body.organization_id)),
         ("dev_key", Some(body.dev_key)),
     ]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::Bill,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::Bill, fields).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -133,37 +94,18 @@ struct Signature {
     operation_id = "connect_signature",
     tag = "Browser",
     summary = "Connect with a password that signs tokens",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = Signature,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn signature(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn signature(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: Signature = body.json().await?;
     of_mode(body.kind.as_deref(), AuthMode::Signature)?;
     let fields = fields([
         ("username", Some(body.username)),
         ("password", Some(body.password)),
     ]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::Signature,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::Signature, fields).await
 }
 
 #[derive(Deserialize, ToSchema)]
@@ -179,31 +121,12 @@ struct AwsSigV4 {
     operation_id = "connect_aws_sigv4",
     tag = "Browser",
     summary = "Connect with a role of an AWS account",
-    params(
-        ("unique_key" = String, Path, description = "The integration's key."),
-        BrowserParams,
-    ),
+    params(IntegrationKey, BrowserParams),
     request_body = AwsSigV4,
-    responses(
-        (status = 200, description = "The connection.", body = AuthResult),
-    )
+    responses(Connected)
 )]
-async fn aws_sigv4(
-    browser: Browser,
-    state: web::Data<State>,
-    unique_key: web::Path<String>,
-    request: HttpRequest,
-    body: Body,
-) -> Result<HttpResponse, Failure> {
+async fn aws_sigv4(connecting: Connecting, body: Body) -> Result<HttpResponse, Failure> {
     let body: AwsSigV4 = body.json().await?;
     let fields = fields([("role_arn", Some(body.role_arn)), ("region", body.region)]);
-    connect(
-        browser,
-        &state,
-        &unique_key,
-        &request,
-        AuthMode::AwsSigV4,
-        fields,
-    )
-    .await
+    connecting.with(AuthMode::AwsSigV4, fields).await
 }

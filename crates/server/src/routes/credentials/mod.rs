@@ -1,59 +1,25 @@
 //! Connecting with credentials that the end user types in (CONTRACT 2.1).
 
+mod connecting;
 mod described;
 mod entries;
 mod logins;
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpRequest, HttpResponse};
-use linkspan_api::popup::AuthResult;
 use linkspan_api::{ErrorCode, FieldError};
-use linkspan_auth::Entered;
 use linkspan_providers::AuthMode;
 use linkspan_shared::Error;
-use linkspan_shared::connections::finish;
 use serde_json::{Map, Value};
 
-use crate::app::State;
 use crate::error::Failure;
-use crate::extract::{Browser, Query};
+use crate::extract::Query;
 use crate::openapi::Routes;
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
     entries::configure(routes);
     logins::configure(routes);
     described::configure(routes);
-}
-
-/// The one way in for credentials, whatever their mode.
-async fn connect(
-    Browser(session): Browser,
-    state: &State,
-    unique_key: &str,
-    request: &HttpRequest,
-    mode: AuthMode,
-    entered: impl Into<Entered>,
-) -> Result<HttpResponse, Failure> {
-    let mut query = Query::of(request);
-    Browser::take(&mut query);
-    let connection_config = connection_config(&mut query);
-    query.end()?;
-    let core = &state.core;
-    let finished = finish::fields(
-        core,
-        &session,
-        unique_key,
-        mode,
-        &entered.into(),
-        connection_config,
-    )
-    .await?;
-    Ok(HttpResponse::Ok().json(AuthResult {
-        provider_config_key: finished.integration,
-        connection_id: finished.connection_id,
-        is_pending: finished.is_pending,
-    }))
 }
 
 /// The `params[…]` of a browser's call. Where webhooks go is the backend's to

@@ -11,6 +11,7 @@ mod api;
 mod app;
 mod aws_sigv4;
 mod bill;
+mod client_certificate;
 mod client_credentials;
 mod custom;
 mod entered;
