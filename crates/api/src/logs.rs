@@ -1,5 +1,5 @@
 //! `/logs/operations`: what Linkspan did for an environment's connections, and
-//! how it went.
+//! how it went. `/logs/counted`: the successful calls that were only counted.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -83,4 +83,28 @@ pub struct Message {
     pub level: String,
     /// What happened, in one sentence.
     pub text: String,
+}
+
+/// Answer of `GET /logs/counted`: what is missing among the operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CountedList {
+    /// For each integration that has any, by its key.
+    pub data: Vec<CountedOperations>,
+    /// All of them together.
+    pub successes: i64,
+}
+
+/// The successful proxied calls of an integration that are not among the
+/// operations, since they were over the budget of stored ones
+/// (`logs.operations_per_second`).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct CountedOperations {
+    /// The integration's key.
+    pub provider_config_key: String,
+    /// The provider's slug.
+    pub provider: String,
+    /// How many there were.
+    pub successes: i64,
 }

@@ -65,7 +65,7 @@ pub use integrations::{
     CreateIntegration, GetIntegration, IntegrationClient, IntegrationDetails, Integrations,
     QuickstartIntegration, UpdateIntegration,
 };
-pub use logs::{ListOperations, Logs, OperationPage};
+pub use logs::{CountOperations, ListOperations, Logs, OperationPage};
 pub use providers::{ListProviders, Provider, Providers};
 pub use proxy::{ProxyCall, ProxyResponse};
 pub use retry::RetryPolicy;
@@ -75,7 +75,7 @@ pub use http::{HeaderMap, Method, StatusCode};
 pub use linkspan_api::connections::{ConnectionEndUser, ConnectionError, ConnectionSummary};
 pub use linkspan_api::environments::Environment;
 pub use linkspan_api::integrations::Integration;
-pub use linkspan_api::logs::{Message, Operation, OperationFull};
+pub use linkspan_api::logs::{CountedList, CountedOperations, Message, Operation, OperationFull};
 pub use linkspan_api::{ErrorCode, FieldError, Scope};
 pub use secrecy::{ExposeSecret, SecretString};
 

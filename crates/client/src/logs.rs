@@ -1,9 +1,10 @@
-//! `/logs/operations`: what Linkspan did for the environment's connections.
+//! `/logs/operations`: what Linkspan did for the environment's connections;
+//! `/logs/counted`: how many calls are not among them.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use http::Method;
-use linkspan_api::logs::{Operation, OperationAnswer, OperationFull, OperationList};
+use linkspan_api::logs::{CountedList, Operation, OperationAnswer, OperationFull, OperationList};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -48,6 +49,56 @@ impl Logs {
     pub async fn get(&self, id: &str) -> Result<OperationFull, Error> {
         let call = Call::new(&self.client, Method::GET, &["logs", "operations", id]);
         Ok(call.send::<OperationAnswer>().await?.data)
+    }
+
+    /// How many successful proxied calls are not among the operations: of more a
+    /// second than the server's `logs.operations_per_second` it stores a sample
+    /// and counts the others.
+    pub fn counted(&self) -> CountOperations {
+        CountOperations {
+            client: self.client.clone(),
+            query: Vec::new(),
+        }
+    }
+}
+
+/// [`Logs::counted`].
+#[derive(Debug, Clone)]
+#[must_use = "nothing is asked for before `send`"]
+pub struct CountOperations {
+    client: Client,
+    query: Vec<(&'static str, String)>,
+}
+
+impl CountOperations {
+    /// Those of an integration, by its key; several add up.
+    pub fn integration(self, integration: impl Into<String>) -> Self {
+        self.with("integration", integration.into())
+    }
+
+    /// Those that began in the minute of this time or later.
+    pub fn from(self, time: DateTime<Utc>) -> Self {
+        self.with("from", rfc3339(time))
+    }
+
+    /// Those of minutes that begin before this time.
+    pub fn to(self, time: DateTime<Utc>) -> Self {
+        self.with("to", rfc3339(time))
+    }
+
+    fn with(mut self, name: &'static str, value: String) -> Self {
+        self.query.push((name, value));
+        self
+    }
+
+    /// Asks for the counts of each integration.
+    ///
+    /// # Errors
+    /// `invalid_query_params` with the parameters that are wrong; see
+    /// [`Error`].
+    pub async fn send(self) -> Result<CountedList, Error> {
+        let call = Call::new(&self.client, Method::GET, &["logs", "counted"]);
+        call.query(self.query).send().await
     }
 }
 

@@ -6,7 +6,7 @@ use crate::catalogue::{self, Templates};
 use crate::config::{Config, Errors};
 use crate::core::{Core, Settings};
 use crate::db::Database;
-use crate::logs::{Writer, WriterTask};
+use crate::logs::{self, Writer, WriterTask};
 use crate::vault::Vault;
 use crate::{db, vault};
 
@@ -41,7 +41,10 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
     vault.check().await?;
     let (logs, task) = Writer::start(
         Database::new(&config.logs_database()?)?,
-        config.logs.retention_days,
+        logs::Settings {
+            retention_days: config.logs.retention_days,
+            operations_per_second: config.logs.operations_per_second,
+        },
     );
     let core = Core::new(
         db,

@@ -28,7 +28,7 @@ pub(crate) struct Lookups {
 impl Meter {
     pub(crate) fn new() -> Self {
         describe();
-        for outcome in ["stored", "dropped", "failed"] {
+        for outcome in ["stored", "counted", "dropped", "failed"] {
             operations(outcome).increment(0);
         }
         Self {

@@ -40,12 +40,9 @@ impl Rounds {
 pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
     let field = Field::set_up(plan)?;
     let mut rows = Vec::new();
-    let mut calls = 0.0;
     for &rate in &plan.rates {
         let [ours, theirs] = field.open_loops(rate);
         let all = at(plan, [ours, theirs, field.upstream_alone(rate)])?;
-        calls +=
-            rate * (plan.round.as_secs_f64() * plan.rounds as f64 + plan.warm_up.as_secs_f64());
         let [ours, theirs, upstream] = &all;
         for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99), ("p999", 0.999)] {
             let name = |of| format!("latency.{rate:.0}.{of}{name}");
@@ -61,8 +58,7 @@ pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
         rows.push(row("busy", |rounds| &rounds.busy));
         rows.push(row("busy_with_the_load", |rounds| &rounds.load));
     }
-    let lost = 100.0 * field.operations_lost()? / calls;
-    rows.push(Row::new("latency.operations_not_logged", lost, "%"));
+    rows.extend(field.operations("latency")?);
     Ok(rows)
 }
 

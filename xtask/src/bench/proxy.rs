@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use super::Row;
-use super::instruments::linkspan::{Installation, Linkspan};
+use super::instruments::linkspan::{Installation, Linkspan, Operations};
 use super::instruments::nginx::Nginx;
 use super::instruments::open_loop::OpenLoop;
 use super::instruments::process::Usage;
@@ -51,18 +51,15 @@ pub(super) struct Field {
 pub(super) fn run(plan: &Plan) -> Result<Vec<Row>> {
     let field = Field::set_up(plan)?;
     let mut rows = Vec::new();
-    let mut answers = 0.0;
     let mut usual_rate = f64::NAN;
     for connections in CONNECTIONS {
         let ours = field.small_gets(plan, connections, &mut rows)?;
-        answers += ours.iter().map(|one| one.answers).sum::<f64>();
         if connections == USUAL {
             usual_rate = median(&ours, |one| one.rate);
         }
     }
-    answers += field.accounts_in_turn(plan, &mut rows)?;
-    let lost = 100.0 * field.linkspan.operations_lost()? / answers;
-    rows.push(Row::new("proxy.operations_not_logged", lost, "%"));
+    field.accounts_in_turn(plan, &mut rows)?;
+    rows.extend(field.operations("proxy")?);
     let memory = field.linkspan.usage().resident_mb()?;
     rows.push(Row::new("proxy.memory", memory, "MB").held_to(Target::AtMost(MEMORY_MB)));
     field.linkspan.settle_database()?;
@@ -144,8 +141,26 @@ impl Field {
         }
     }
 
-    pub(super) fn operations_lost(&self) -> Result<f64> {
-        self.linkspan.operations_lost()
+    /// What has become of the operations of all calls so far.
+    pub(super) fn operations(&self, benchmark: &str) -> Result<[Row; 3]> {
+        let Operations {
+            stored,
+            counted,
+            lost,
+        } = self.linkspan.operations()?;
+        let all = stored + counted + lost;
+        let shares = [
+            ("stored", stored),
+            ("counted", counted),
+            ("not_logged", lost),
+        ];
+        Ok(shares.map(|(what, share)| {
+            Row::new(
+                format!("{benchmark}.operations_{what}"),
+                100.0 * share / all,
+                "%",
+            )
+        }))
     }
 
     /// One account's calls, by so many connections.
@@ -177,15 +192,15 @@ impl Field {
         Ok(ours)
     }
 
-    /// Calls of many accounts, one of each in turn; how many were answered.
-    fn accounts_in_turn(&self, plan: &Plan, rows: &mut Vec<Row>) -> Result<f64> {
+    /// Calls of many accounts, one of each in turn.
+    fn accounts_in_turn(&self, plan: &Plan, rows: &mut Vec<Row>) -> Result<()> {
         let all = || self.accounts.clone();
         let ours = self.linkspan.load("/proxy/items/1", USUAL, all());
         let theirs = self.nginx.load(USUAL, all());
         let [ours, theirs] = self.wrk.measure(plan, &[ours, theirs])?;
         let name = format!("proxy.small_get.{USUAL}.accounts_{ACCOUNTS}");
         rows.extend(small_get(&name, &ours, &theirs));
-        Ok(ours.iter().map(|one| one.answers).sum())
+        Ok(())
     }
 
     /// One large body.

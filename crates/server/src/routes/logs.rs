@@ -1,9 +1,11 @@
-//! `/logs/operations`: what Linkspan did for an environment's connections.
+//! `/logs/operations`: what Linkspan did for an environment's connections, and
+//! `/logs/counted`: how many of its calls are not among them.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use chrono::{DateTime, Utc};
 use linkspan_api::ErrorCode;
-use linkspan_api::logs::{OperationAnswer, OperationList, Pagination};
+use linkspan_api::logs::{CountedList, OperationAnswer, OperationList, Pagination};
+use linkspan_shared::logs::counted;
 use linkspan_shared::logs::read::{self, Cursor, Filter};
 use linkspan_shared::logs::{Kind, Status};
 use uuid::Uuid;
@@ -18,7 +20,7 @@ const DEFAULT_LIMIT: i64 = 20;
 const MOST: i64 = 100;
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
-    routes!(routes; list, get);
+    routes!(routes; list, get, count);
 }
 
 #[utoipa::path(
@@ -138,4 +140,38 @@ async fn get(
         Failure::new(ErrorCode::NotFound, message)
     })?;
     Ok(HttpResponse::Ok().json(OperationAnswer { data }))
+}
+
+#[utoipa::path(
+    get,
+    path = "/logs/counted",
+    operation_id = "count_operations",
+    tag = "Operations",
+    summary = "Count the successful calls that are not among the operations",
+    description = "Of more successful proxied calls a second than `logs.operations_per_second` a sample is stored; the others are counted by the minute.",
+    params(
+        ("integration" = Option<Vec<String>>, Query, description = "Only these integrations."),
+        ("from" = Option<chrono::DateTime<Utc>>, Query, description = "From the minute of this time on."),
+        ("to" = Option<chrono::DateTime<Utc>>, Query, description = "Before this time, with the whole of the minute that it is in."),
+    ),
+    responses(
+        (status = 200, description = "The counts.", body = CountedList),
+    )
+)]
+async fn count(
+    caller: Caller<permission::ReadLogs>,
+    state: web::Data<State>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Failure> {
+    let mut query = Query::of(&request);
+    let filter = counted::Filter {
+        from: time(&mut query, "from")?,
+        to: time(&mut query, "to")?,
+        integrations: query.take_all("integration"),
+    };
+    query.end()?;
+    let mut conn = state.core.logs.database().conn().await?;
+    let data = counted::counted(&mut conn, caller.environment_id(), filter).await?;
+    let successes = data.iter().map(|one| one.successes).sum();
+    Ok(HttpResponse::Ok().json(CountedList { data, successes }))
 }

@@ -103,6 +103,7 @@ routes! {
     GET "/environment-variables" Key(VariablesRead);
     GET "/logs/operations" Key(LogsRead);
     GET "/logs/operations/{id}" Key(LogsRead);
+    GET "/logs/counted" Key(LogsRead);
     GET "/proxy/{path}" Key(Proxy);
     POST "/proxy/{path}" Key(Proxy);
     PUT "/proxy/{path}" Key(Proxy);

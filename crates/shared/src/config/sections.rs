@@ -68,6 +68,9 @@ pub struct Logs {
     pub database_url: Option<SecretString>,
     /// How many days operation logs are kept.
     pub retention_days: u32,
+    /// Successful proxied calls of one environment that a process stores in a
+    /// second; no limit when absent.
+    pub operations_per_second: Option<NonZeroU32>,
     /// Levels as `tracing_subscriber::EnvFilter` reads them.
     pub level: String,
     /// The form of the process's own log lines.

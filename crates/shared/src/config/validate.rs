@@ -120,11 +120,13 @@ pub(super) fn database(read: &mut Reader) -> Option<Database> {
 pub(super) fn logs(read: &mut Reader) -> Option<Logs> {
     let database_url = read.postgres("logs.database_url");
     let retention_days = read.number("logs.retention_days", 1..=3650);
+    let operations_per_second = read.number("logs.operations_per_second", 0..=MANY);
     let level = log_level(read);
     let format = log_format(read);
     Some(Logs {
         database_url: database_url?,
         retention_days: retention_days?,
+        operations_per_second: NonZeroU32::new(operations_per_second?),
         level: level?,
         format: format?,
     })

@@ -1,10 +1,11 @@
 //! The table of operations, and its daily partitions.
 
-use chrono::{Days, NaiveDate};
+use chrono::{Days, NaiveDate, NaiveTime};
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 
+use super::counted;
 use crate::db::{Connection, Error};
 
 diesel::table! {
@@ -75,6 +76,10 @@ impl Partitions {
             if let Err(error) = drop_before(conn, first_kept).await {
                 // The next day's writer tries again.
                 tracing::warn!(%error, "old operation logs could not be dropped");
+            }
+            let first_kept = first_kept.and_time(NaiveTime::MIN).and_utc();
+            if let Err(error) = counted::drop_before(conn, first_kept).await {
+                tracing::warn!(%error, "old counts of operations could not be dropped");
             }
         }
         Ok(())

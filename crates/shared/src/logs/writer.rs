@@ -1,5 +1,6 @@
 //! Stores operations in batches.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,17 +11,20 @@ use diesel_async::RunQueryDsl;
 use metrics::{Counter, gauge};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::Operation;
+use super::budget::{Budget, Outcome};
 use super::table::Partitions;
+use super::{Operation, counted};
 use crate::db::{Connection, Database};
 use crate::meter;
 
-/// Operations that wait to be stored. Beyond this they are dropped and counted:
-/// a slow log must not slow the calls that it describes.
+/// Operations that wait to be stored. Of those beyond this plain successes are
+/// counted, and others are dropped with a warning: a slow log must not slow the
+/// calls that it describes.
 const QUEUE: usize = 20_000;
 /// Operations in one INSERT, at most: what is left when Postgres was slow.
 const BATCH: usize = 1_000;
@@ -116,35 +120,51 @@ impl Columns {
 pub struct Writer {
     queue: mpsc::Sender<Operation>,
     dropped: Arc<AtomicU64>,
+    budget: Arc<Budget>,
+    /// Wakes the task that stores counts.
+    counted: mpsc::Sender<()>,
     db: Database,
     refused: Counter,
+    left_out: Counter,
 }
 
-/// The task that stores them.
+/// What is kept, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Days that operations and counts are kept.
+    pub retention_days: u32,
+    /// Plain successes of one environment that this process stores in a second;
+    /// the others are counted. All are stored when absent.
+    pub operations_per_second: Option<NonZeroU32>,
+}
+
+/// The tasks that store them, and the counts of the others.
 #[derive(Debug)]
-pub struct WriterTask(JoinHandle<()>);
+pub struct WriterTask([JoinHandle<()>; 2]);
 
 impl Writer {
-    /// Starts the task, on the current runtime. With each day's first operation
-    /// it drops those that are more than `retention_days` days old.
+    /// Starts the tasks, on the current runtime. With each day's first operation
+    /// they drop what is older than it is to be kept.
     #[must_use]
-    pub fn start(db: Database, retention_days: u32) -> (Self, WriterTask) {
+    pub fn start(db: Database, settings: Settings) -> (Self, WriterTask) {
         let (queue, waiting) = mpsc::channel(QUEUE);
+        let (counted, woken) = mpsc::channel(1);
         let dropped = Arc::new(AtomicU64::new(0));
-        let partitions = Partitions::new(retention_days);
-        let task = tokio::spawn(store_all(
-            db.clone(),
-            partitions,
-            waiting,
-            Arc::clone(&dropped),
-        ));
+        let budget = Arc::new(Budget::new(settings.operations_per_second));
+        let partitions = Partitions::new(settings.retention_days);
+        let stored = store_all(db.clone(), partitions, waiting, Arc::clone(&dropped));
+        let counts = counted::store_all(db.clone(), Arc::clone(&budget), woken);
+        let tasks = [tokio::spawn(stored), tokio::spawn(counts)];
         let writer = Self {
             queue,
             dropped,
+            budget,
+            counted,
             db,
             refused: meter::operations("dropped"),
+            left_out: meter::operations("counted"),
         };
-        (writer, WriterTask(task))
+        (writer, WriterTask(tasks))
     }
 
     /// Where the operations are, for [`read`](super::read).
@@ -154,13 +174,32 @@ impl Writer {
     }
 
     /// Hands over an operation that has ended now. Never waits.
-    pub fn write(&self, mut operation: Operation) {
+    pub fn write(&self, operation: Operation) {
+        let outcome = match self.budget.decide(operation) {
+            Outcome::Store(operation) => self.store(operation),
+            counted @ Outcome::Counted { .. } => Some(counted),
+        };
+        if let Some(Outcome::Counted { is_first }) = outcome {
+            self.left_out.increment(1);
+            if is_first {
+                // When it is full, the task is about to look.
+                let _ = self.counted.try_send(());
+            }
+        }
+    }
+
+    /// Queues an operation. When the queue is full, it is counted if it may be.
+    fn store(&self, mut operation: Operation) -> Option<Outcome> {
         let took = Utc::now() - operation.created_at;
         operation.duration_ms = i32::try_from(took.num_milliseconds()).unwrap_or(i32::MAX);
-        if self.queue.try_send(operation).is_err() {
+        let (TrySendError::Full(operation) | TrySendError::Closed(operation)) =
+            self.queue.try_send(operation).err()?;
+        let counted = self.budget.count(operation);
+        if counted.is_none() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             self.refused.increment(1);
         }
+        counted
     }
 
     /// Sets the gauges of the queue.
@@ -176,8 +215,10 @@ impl WriterTask {
     /// Waits until everything handed over is stored; for shutting down, after
     /// every [`Writer`] is gone.
     pub async fn finish(self) {
-        if let Err(error) = self.0.await {
-            tracing::error!(%error, "the log writer failed");
+        for task in self.0 {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "the log writer failed");
+            }
         }
     }
 }

@@ -51,6 +51,8 @@ fn defaults_are_valid_and_as_documented() {
     assert_eq!(config.database.max_connections, 10);
     assert_eq!(config.database.connect_timeout, Duration::from_secs(5));
     assert_eq!(config.logs.retention_days, 15);
+    let budget = config.logs.operations_per_second;
+    assert_eq!(budget.map(|many| many.get()), Some(500));
     assert_eq!(config.logs.level, "info");
     assert_eq!(config.logs.format, LogFormat::Text);
     assert!(config.vault.keyring.is_none());

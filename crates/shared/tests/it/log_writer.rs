@@ -6,7 +6,7 @@ use diesel::sql_types::{BigInt, Jsonb, Nullable, SmallInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use linkspan_shared::db::Connection;
-use linkspan_shared::logs::{Kind, Level, Operation, Writer};
+use linkspan_shared::logs::{Kind, Level, Operation, Settings, Writer};
 use linkspan_shared::tenancy::EnvironmentId;
 use linkspan_testkit::TestDatabase;
 use secrecy::ExposeSecret;
@@ -44,6 +44,12 @@ struct Stored {
     messages: Value,
 }
 
+/// Everything is stored.
+const ALL: Settings = Settings {
+    retention_days: 15,
+    operations_per_second: None,
+};
+
 fn operation(environment: Uuid) -> Operation {
     Operation::begin(EnvironmentId(environment), Kind::Proxy, "call")
 }
@@ -51,7 +57,7 @@ fn operation(environment: Uuid) -> Operation {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_handed_over_is_stored_once_when_the_writer_ends() {
     let database = TestDatabase::new().await;
-    let (writer, task) = Writer::start(database.database(), 15);
+    let (writer, task) = Writer::start(database.database(), ALL);
     let environment = Uuid::new_v4();
     for _ in 0..MANY {
         writer.write(operation(environment));
@@ -70,7 +76,7 @@ async fn what_is_handed_over_is_stored_once_when_the_writer_ends() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_differs_within_a_batch_stays_with_its_operation() {
     let database = TestDatabase::new().await;
-    let (writer, task) = Writer::start(database.database(), 15);
+    let (writer, task) = Writer::start(database.database(), ALL);
     let environment = Uuid::new_v4();
     let mut full = operation(environment).about("crm", "demo", "c-1");
     full.http_status = Some(502);
@@ -106,7 +112,7 @@ async fn what_differs_within_a_batch_stays_with_its_operation() {
 #[tokio::test(flavor = "multi_thread")]
 async fn few_operations_are_stored_though_no_more_come() {
     let database = TestDatabase::new().await;
-    let (writer, task) = Writer::start(database.database(), 15);
+    let (writer, task) = Writer::start(database.database(), ALL);
     writer.write(operation(Uuid::new_v4()));
     let mut conn = database.database().conn().await.unwrap();
     let stored = async {
@@ -153,7 +159,7 @@ async fn commits_of_the_log_alone_do_not_wait_for_the_disk() {
         .unwrap();
     conn.batch_execute(WATCH).await.unwrap();
     let database = test.database();
-    let (writer, task) = Writer::start(database.clone(), 15);
+    let (writer, task) = Writer::start(database.clone(), ALL);
     writer.write(operation(Uuid::new_v4()));
     drop(writer);
     task.finish().await;

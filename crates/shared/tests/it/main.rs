@@ -6,6 +6,7 @@
 )]
 
 mod config;
+mod log_counts;
 mod log_writer;
 mod pooler;
 mod schema;

@@ -33,6 +33,16 @@ pub(in super::super) struct Linkspan {
     installation: Installation,
 }
 
+/// What has become of operations.
+pub(in super::super) struct Operations {
+    /// They are in the log.
+    pub(in super::super) stored: f64,
+    /// They were over the budget, and are in a count.
+    pub(in super::super) counted: f64,
+    /// They are nowhere.
+    pub(in super::super) lost: f64,
+}
+
 impl Installation {
     /// Makes one from nothing.
     pub(in super::super) fn new(plan: &Plan) -> Result<Self> {
@@ -180,11 +190,20 @@ impl Linkspan {
         Ok(())
     }
 
-    /// Operations that were dropped because they came faster than Postgres
-    /// stored them: a rate that loses its logs must not pass for one that
-    /// keeps them.
-    pub(in super::super) fn operations_lost(&self) -> Result<f64> {
-        Ok(lost(&fs::read_to_string(&self.installation.log)?))
+    /// What has become of the operations of all calls so far. A rate that loses
+    /// its logs must not pass for one that keeps them.
+    pub(in super::super) fn operations(&self) -> Result<Operations> {
+        let url = self.database().url(linkspan_localdb::DATABASE);
+        let number = |sql: &str| -> Result<f64> {
+            let text = postgres::ask(&url, sql)?;
+            let number = text.parse();
+            number.with_context(|| format!("{sql} printed {text:?}"))
+        };
+        Ok(Operations {
+            stored: number("SELECT count(*) FROM logs.operations WHERE kind = 'proxy'")?,
+            counted: number("SELECT coalesce(sum(successes), 0) FROM logs.counted_operations")?,
+            lost: lost(&fs::read_to_string(&self.installation.log)?),
+        })
     }
 }
 

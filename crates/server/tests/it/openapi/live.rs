@@ -422,4 +422,9 @@ async fn operations(checker: &mut Checker<'_>) {
     checker
         .fails(GET, "/logs/operations/{}", path, Value::Null)
         .await;
+    let path = "/logs/counted";
+    checker.ok(GET, path, path, Value::Null).await;
+    checker
+        .fails(GET, path, "/logs/counted?from=once", Value::Null)
+        .await;
 }

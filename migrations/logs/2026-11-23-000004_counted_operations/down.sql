@@ -1,0 +1,1 @@
+DROP TABLE logs.counted_operations;
