@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use linkspan_shared::Core;
 use linkspan_shared::assemble::assemble;
 use linkspan_shared::config::Config;
+use linkspan_shared::db::Database;
 use linkspan_worker::kinds::{self, Retention};
 use linkspan_worker::{Running, Settings};
 
@@ -14,6 +15,9 @@ use crate::background::Background;
 use crate::monitor::{self, WorkerProbe};
 use crate::shutdown::Stop;
 use crate::{environment, files, logging};
+
+/// Database connections for claiming, settling and the heartbeat.
+const CONNECTIONS: usize = 4;
 
 pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     let config = environment::config(file, &[])?;
@@ -55,8 +59,12 @@ pub(super) async fn start(core: &Core, config: &Config) -> Result<Running> {
         finished_days: config.jobs.finished_days,
         dead_days: config.jobs.dead_days,
     };
+    // Of its own, so that jobs that wait for a connection do not hold up the
+    // worker's lease.
+    let mut connections = config.control_database()?;
+    connections.max_connections = CONNECTIONS;
     Ok(linkspan_worker::start(
-        core.db.clone(),
+        Database::new(&connections)?,
         core.jobs.clone(),
         kinds::registry(core, retention),
         Settings {
