@@ -119,7 +119,7 @@ fn cargo() -> Command {
 }
 
 /// Whether `npm ci` ran since the lock file changed.
-fn installed(package: &Path) -> bool {
+pub(crate) fn installed(package: &Path) -> bool {
     let changed = |path: &str| {
         package
             .join(path)

@@ -59,32 +59,44 @@ pub struct Claim {
 /// does so in this order, and nobody waits for a job's row that another has, so
 /// that none waits for each other. Only keys that have a limit cost anything.
 ///
-/// Nothing is ranked but what is about to be taken.
+/// Nothing is ranked but what is about to be taken and has a limit.
+///
+/// Priorities are looked at one after the other, and the inner limit keeps the
+/// order of the index; the outer one ends the loop. The limits of what cannot be
+/// more than the candidates only tell the planner so, which would take it for
+/// half a million rows and compile the statement.
 const CLAIM: &str = "WITH candidate AS MATERIALIZED ( \
-        SELECT id, group_key, tenant, priority, virtual_time FROM jobs.jobs \
-        WHERE state = 'ready' ORDER BY priority, virtual_time, id \
-        LIMIT $2 FOR UPDATE SKIP LOCKED), \
+        SELECT j.* FROM (SELECT * FROM jobs.clocks ORDER BY priority) c CROSS JOIN LATERAL ( \
+            SELECT id, group_key, tenant, priority, virtual_time FROM jobs.jobs \
+            WHERE state = 'ready' AND priority = c.priority AND (virtual_time, id) > ( \
+                CASE WHEN $4 THEN c.virtual_time ELSE -1 END, CASE WHEN $4 THEN c.job ELSE 0 END) \
+            ORDER BY virtual_time, id LIMIT $2 FOR UPDATE SKIP LOCKED) j \
+        LIMIT $2), \
     free AS MATERIALIZED ( \
         SELECT key, max_running - running AS places FROM jobs.limits \
         WHERE key IN (SELECT group_key FROM candidate UNION SELECT tenant FROM candidate) \
         ORDER BY key FOR UPDATE), \
     in_group AS ( \
-        SELECT c.*, g.key IS NOT NULL AS counts_in_group, g.places IS NULL OR g.places >= \
-            row_number() OVER (PARTITION BY c.group_key ORDER BY c.priority, c.virtual_time, c.id) \
-            AS fits_group \
-        FROM candidate c LEFT JOIN free g ON g.key = c.group_key), \
+        SELECT c.id, g.places >= row_number() OVER (PARTITION BY c.group_key \
+            ORDER BY c.priority, c.virtual_time, c.id) AS fits \
+        FROM candidate c JOIN free g ON g.key = c.group_key LIMIT $2), \
     in_tenant AS ( \
-        SELECT c.*, t.key IS NOT NULL AS counts_in_tenant, t.places IS NULL OR t.places >= \
-            row_number() OVER (PARTITION BY c.tenant, c.fits_group \
-                ORDER BY c.priority, c.virtual_time, c.id) AS fits_tenant \
-        FROM in_group c LEFT JOIN free t ON t.key = c.tenant), \
+        SELECT c.id, t.places >= row_number() OVER (PARTITION BY c.tenant \
+            ORDER BY c.priority, c.virtual_time, c.id) AS fits \
+        FROM candidate c JOIN free t ON t.key = c.tenant LEFT JOIN in_group g ON g.id = c.id \
+        WHERE g.fits IS NOT FALSE LIMIT $2), \
+    ranked AS MATERIALIZED ( \
+        SELECT c.*, g.id IS NOT NULL AS counts_in_group, t.id IS NOT NULL AS counts_in_tenant, \
+            g.fits IS NOT FALSE AS fits_group, t.fits IS NOT FALSE AS fits_tenant \
+        FROM candidate c LEFT JOIN in_group g ON g.id = c.id \
+            LEFT JOIN in_tenant t ON t.id = c.id LIMIT $2), \
     chosen AS ( \
-        SELECT id, counts_in_group, counts_in_tenant FROM in_tenant \
+        SELECT id, counts_in_group, counts_in_tenant FROM ranked \
         WHERE fits_group AND fits_tenant ORDER BY priority, virtual_time, id LIMIT $3), \
     parked AS ( \
         UPDATE jobs.jobs j SET state = 'parked', \
             parked_on = CASE WHEN c.fits_group THEN c.tenant ELSE c.group_key END \
-        FROM in_tenant c WHERE j.id = c.id AND NOT (c.fits_group AND c.fits_tenant) \
+        FROM ranked c WHERE j.id = c.id AND NOT (c.fits_group AND c.fits_tenant) \
         RETURNING j.id), \
     taken AS ( \
         UPDATE jobs.jobs j SET state = 'running', worker = $1, \
@@ -100,11 +112,11 @@ const CLAIM: &str = "WITH candidate AS MATERIALIZED ( \
                 UNION ALL SELECT tenant FROM taken WHERE counts_in_tenant) k GROUP BY key) n \
         WHERE l.key = n.key), \
     clock AS ( \
-        UPDATE jobs.clocks c SET virtual_time = n.virtual_time \
-        FROM (SELECT k.priority, max(t.virtual_time) AS virtual_time \
+        UPDATE jobs.clocks c SET virtual_time = n.virtual_time, job = n.id \
+        FROM (SELECT DISTINCT ON (k.priority) k.priority, t.virtual_time, t.id \
             FROM taken t JOIN (SELECT priority FROM jobs.clocks FOR UPDATE SKIP LOCKED) k \
-                ON k.priority = t.priority GROUP BY k.priority) n \
-        WHERE c.priority = n.priority AND c.virtual_time < n.virtual_time) \
+                ON k.priority = t.priority ORDER BY k.priority, t.virtual_time DESC, t.id DESC) n \
+        WHERE c.priority = n.priority AND (c.virtual_time, c.job) < (n.virtual_time, n.id)) \
     SELECT (SELECT count(*)::integer FROM parked) AS parked, id, fence, kind, \
         payload::text AS payload, tenant, group_key, attempt, max_attempts, run_limit_ms, \
         schedule_id, enqueued_at, coalesce(start_by < now(), false) AND attempt = 1 AS is_late, \
@@ -164,6 +176,21 @@ impl Row {
     }
 }
 
+/// How far back a claim looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// At everything that is ready.
+    All,
+    /// From the last turn that anybody was given on: what was enqueued since, and
+    /// what waits. Not what came back from a worker or was committed long after
+    /// it was enqueued.
+    ///
+    /// While some transaction is old, a backup's for one, the index keeps an entry
+    /// for every job that has been claimed since it began, and [`Reach::All`] reads
+    /// them all.
+    Ahead,
+}
+
 /// Takes up to `count` jobs for a worker, looking at up to `window` of those
 /// that are ready (at least `count`, at most [`WINDOW`]): a wider one finds
 /// more when many are put aside.
@@ -176,6 +203,7 @@ pub async fn claim(
     worker: Uuid,
     count: usize,
     window: usize,
+    reach: Reach,
 ) -> Result<Claim, Error> {
     let count = count.min(WINDOW);
     let window = window.clamp(count, WINDOW);
@@ -183,6 +211,7 @@ pub async fn claim(
         .bind::<sql_types::Uuid, _>(worker)
         .bind::<BigInt, _>(i64::try_from(window).unwrap_or(i64::MAX))
         .bind::<BigInt, _>(i64::try_from(count).unwrap_or(i64::MAX))
+        .bind::<Bool, _>(reach == Reach::Ahead)
         .load(conn)
         .await?;
     let parked = rows.iter().map(|row| row.parked).max().unwrap_or(0);

@@ -38,10 +38,10 @@ pub async fn set(conn: &mut Connection, key: &str, max_running: Option<u32>) -> 
                     .bind::<Text, _>(key)
                     .execute(&mut *conn)
                     .await?;
-                sql_query(
-                    "UPDATE jobs.jobs SET state = 'ready', parked_on = NULL \
-                     WHERE state = 'parked' AND parked_on = $1",
-                )
+                sql_query(format!(
+                    "UPDATE jobs.jobs j SET {NEXT_TURN} \
+                     WHERE state = 'parked' AND parked_on = $1"
+                ))
                 .bind::<Text, _>(key)
                 .execute(conn)
                 .await
@@ -52,8 +52,13 @@ pub async fn set(conn: &mut Connection, key: &str, max_running: Option<u32>) -> 
     }
 }
 
+/// Where a job that was put aside comes back: before all whose turn has not come,
+/// and not among turns that are over, which few look at.
+const NEXT_TURN: &str = "state = 'ready', parked_on = NULL, virtual_time = greatest(j.virtual_time, \
+    (SELECT c.virtual_time + 1 FROM jobs.clocks c WHERE c.priority = j.priority))";
+
 /// Brings back as many parked jobs as there are places. Idempotent.
-const UNPARK: &str = "UPDATE jobs.jobs SET state = 'ready', parked_on = NULL WHERE id = ANY(ARRAY( \
+const UNPARKED: &str = "id = ANY(ARRAY( \
     SELECT p.id FROM jobs.limits l CROSS JOIN LATERAL ( \
         SELECT id FROM jobs.jobs WHERE state = 'parked' AND parked_on = l.key \
         ORDER BY priority, virtual_time LIMIT greatest(0, l.max_running - l.running) \
@@ -65,6 +70,7 @@ const UNPARK: &str = "UPDATE jobs.jobs SET state = 'ready', parked_on = NULL WHE
 /// # Errors
 /// When the database fails.
 pub async fn unpark(conn: &mut Connection) -> Result<(), Error> {
-    sql_query(UNPARK).execute(conn).await?;
+    let statement = format!("UPDATE jobs.jobs j SET {NEXT_TURN} WHERE {UNPARKED}");
+    sql_query(statement).execute(conn).await?;
     Ok(())
 }

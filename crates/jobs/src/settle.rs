@@ -79,13 +79,17 @@ impl Settlement {
 /// `mine` are the jobs that are still held under the fence that is named. Their
 /// rows are locked by id, since a cancellation may hold some, and then the limits'
 /// by key: the order in which everybody locks both.
+///
+/// Who has a worker is running. Asked for by its state, the planner would take the
+/// index of what runs, believe it empty as it was when it was last analysed, and
+/// compare every running job with every settlement: 110 ms for 500 of them.
 const SETTLE: &str = "WITH said AS MATERIALIZED ( \
         SELECT * FROM unnest($1, $2, $3, $4, $5) AS s (id, fence, outcome, text, delay_ms)), \
     mine AS MATERIALIZED ( \
         SELECT j.id, s.outcome, s.text, s.delay_ms, j.group_key, j.tenant, j.counts_in_group, \
             j.counts_in_tenant \
         FROM said s JOIN jobs.jobs j ON j.id = s.id \
-        WHERE j.fence = s.fence AND j.state = 'running' ORDER BY j.id FOR UPDATE OF j), \
+        WHERE j.fence = s.fence AND j.worker IS NOT NULL ORDER BY j.id FOR UPDATE OF j), \
     freed AS MATERIALIZED ( \
         SELECT key, count(*)::integer AS freed FROM ( \
             SELECT group_key AS key FROM mine WHERE counts_in_group \

@@ -74,12 +74,24 @@ impl Drop for Slot {
 /// allows: three quarters of what the rest of the process leaves. Some callers are
 /// pages that wait on websockets, and calls may need one more each to an API.
 pub(crate) fn limit(config: &Config) -> usize {
-    if config.server.max_connections > 0 {
-        return config.server.max_connections;
-    }
     let files = getrlimit(Resource::Nofile).current;
     let files = files.and_then(|files| usize::try_from(files).ok());
-    within(files, config.database.max_connections)
+    let allowed = within(files, config.database.max_connections);
+    let asked = config.server.max_connections;
+    if asked == 0 {
+        return allowed;
+    }
+    if files.is_some_and(|files| asked >= files) {
+        tracing::warn!(
+            asked,
+            allowed,
+            limit = files,
+            "server.max_connections is more than the limit of open files lets this process hold; \
+             with no file left, new callers wait and calls to APIs and to the database fail: raise \
+             the limit (ulimit -n, LimitNOFILE), or set server.max_connections to 0"
+        );
+    }
+    asked
 }
 
 fn within(files: Option<usize>, database: usize) -> usize {

@@ -17,7 +17,7 @@ use crate::db::Database;
 use crate::meter::{self, Meter};
 use crate::tenancy::api_keys::{self, Caller};
 use crate::vault::Vault;
-use crate::{Error, logs, token};
+use crate::{Error, db, logs, token};
 
 /// Entries of each cache: bounds its memory, not what can be served.
 const CACHE_ENTRIES: u64 = 100_000;
@@ -108,12 +108,31 @@ impl Core {
         if let Some(caller) = cached {
             return Ok(Some(caller));
         }
-        let mut conn = self.db.conn().await?;
-        let caller = api_keys::authenticate(&mut conn, key).await?;
-        if let Some(caller) = &caller {
-            self.callers.insert(hash, caller.clone()).await;
+        if self.settings.cache_life.is_zero() {
+            return self.find_caller(key).await;
         }
-        Ok(caller)
+        // Callers that find nothing at once, as after each end of a cached
+        // answer's life, share one query.
+        let found = self
+            .callers
+            .try_get_with(hash, async {
+                let found = self.find_caller(key).await;
+                found.map_err(Some)?.ok_or(None)
+            })
+            .await;
+        match found {
+            Ok(caller) => Ok(Some(caller)),
+            Err(none) if none.is_none() => Ok(None),
+            Err(error) => match of_all(error) {
+                Some(error) => Err(error),
+                None => self.find_caller(key).await,
+            },
+        }
+    }
+
+    async fn find_caller(&self, key: &SecretString) -> Result<Option<Caller>, Error> {
+        let mut conn = self.db.conn().await?;
+        Ok(api_keys::authenticate(&mut conn, key).await?)
     }
 
     /// Sets the gauges of what the core holds to what is now.
@@ -144,6 +163,18 @@ impl Core {
             .get(provider)
             .ok_or_else(|| Error::UnknownProvider(provider.to_owned()))
     }
+}
+
+/// The error of a look at the database that several have shared, for one of them;
+/// none if it cannot be told twice, and each has to look for itself.
+pub(crate) fn of_all(error: Arc<Option<Error>>) -> Option<Error> {
+    Arc::try_unwrap(error).unwrap_or_else(|error| match &*error {
+        // Looking again would wait as long again.
+        Some(Error::Database(db::Error::Unavailable(why))) => {
+            Some(db::Error::Unavailable(why.clone()).into())
+        }
+        _ => None,
+    })
 }
 
 impl std::fmt::Debug for Core {

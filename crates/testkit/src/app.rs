@@ -44,7 +44,8 @@ pub struct TestApp {
 pub struct AnotherServer {
     /// Its address, without a slash at the end.
     pub base_url: String,
-    core: Core,
+    /// What its services work with.
+    pub core: Core,
     stopper: Stopper,
     log_writer: WriterTask,
 }

@@ -15,19 +15,23 @@ const WHILE_RUNNING: Duration = Duration::from_secs(1);
 /// Beats until it is cancelled.
 pub(crate) async fn run(worker: Arc<Worker>) {
     let longest = worker.settings.lease / 3;
+    let mut took = Duration::ZERO;
     loop {
         let wait = match worker.jobs.is_empty() {
             true => longest,
-            false => longest.min(WHILE_RUNNING),
+            // While a transaction is old, asking reads what has long ended.
+            false => longest.min(WHILE_RUNNING.max(4 * took)),
         };
         tokio::select! {
             () = tokio::time::sleep(wait) => {}
             // It is waiting for long, and something has begun or was cancelled.
             () = worker.heart_wake.notified() => {}
         }
+        let began = Instant::now();
         if let Err(error) = beat(&worker).await {
             tracing::warn!(%error, "the worker's lease was not renewed; trying again");
         }
+        took = began.elapsed();
     }
 }
 

@@ -19,13 +19,17 @@ pub(crate) async fn run(worker: Arc<Worker>) {
     let longest = worker.longest_look();
     let mut last_patrol: Option<Instant> = None;
     loop {
-        let next = match look(&worker).await {
-            Ok(next) => next.unwrap_or(longest).min(longest),
+        let began = Instant::now();
+        let (least, next) = match look(&worker).await {
+            // While a transaction is old, each look reads what has long been ready.
+            Ok(Look { made: 0, next }) => (LEAST.max(4 * began.elapsed()), next),
+            Ok(Look { next, .. }) => (LEAST, next),
             Err(error) => {
                 tracing::warn!(%error, "due jobs could not be looked for; trying again");
-                worker.settings.poll
+                (LEAST, Some(worker.settings.poll))
             }
         };
+        let next = next.unwrap_or(longest).min(longest);
         let patrol_due = worker.settings.lease / 3;
         if last_patrol.is_none_or(|at| at.elapsed() >= patrol_due) {
             last_patrol = Some(Instant::now());
@@ -33,24 +37,34 @@ pub(crate) async fn run(worker: Arc<Worker>) {
                 tracing::warn!(%error, "lost jobs could not be looked for; trying again");
             }
         }
-        tokio::time::sleep(LEAST).await;
+        tokio::time::sleep(least).await;
         tokio::select! {
-            () = tokio::time::sleep(next.saturating_sub(LEAST).min(patrol_due)) => {}
+            () = tokio::time::sleep(next.saturating_sub(least).min(patrol_due)) => {}
             () = worker.keeper_wake.notified() => {}
         }
     }
 }
 
-/// Makes ready what is due; how long until the next is.
-async fn look(worker: &Worker) -> Result<Option<Duration>, Error> {
+/// What a look came to.
+struct Look {
+    /// Jobs that are ready now.
+    made: usize,
+    /// How long until more are, if any waits.
+    next: Option<Duration>,
+}
+
+/// Makes ready what is due.
+async fn look(worker: &Worker) -> Result<Look, Error> {
     let mut conn = worker.db.conn().await?;
     let promoted = promote::promote(&mut conn).await?;
     let tick = schedules::tick(&mut conn).await?;
-    if promoted.count + tick.made > 0 {
+    let made = promoted.count + tick.made;
+    if made > 0 {
         worker.waker.wake_here();
     }
     metrics::ticked(&tick);
-    Ok([promoted.next, tick.next].into_iter().flatten().min())
+    let next = [promoted.next, tick.next].into_iter().flatten().min();
+    Ok(Look { made, next })
 }
 
 async fn patrol(worker: &Worker) -> Result<(), Error> {

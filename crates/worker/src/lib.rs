@@ -10,6 +10,7 @@ mod heart;
 mod job;
 mod keeper;
 mod listen;
+mod looks;
 mod metrics;
 mod registry;
 mod runner;

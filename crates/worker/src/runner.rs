@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use linkspan_db::Database;
-use linkspan_jobs::claim::{Claim, WINDOW};
+use linkspan_jobs::claim::{Claim, Reach, WINDOW};
 use linkspan_jobs::{Claimed, Error, Settlement, Waker, lease};
 use secrecy::SecretString;
 use tokio::sync::{Notify, mpsc};
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::context::Why;
+use crate::looks::Looks;
 use crate::running::Jobs;
 use crate::{Registry, heart, job, keeper, listen, metrics, settler};
 
@@ -74,9 +75,9 @@ impl Worker {
         self.settings.slots.saturating_sub(busy)
     }
 
-    async fn claim(&self, count: usize, window: usize) -> Result<Claim, Error> {
+    async fn claim(&self, count: usize, window: usize, reach: Reach) -> Result<Claim, Error> {
         let mut conn = self.db.conn().await?;
-        linkspan_jobs::claim(&mut conn, self.id, count, window).await
+        linkspan_jobs::claim(&mut conn, self.id, count, window, reach).await
     }
 }
 
@@ -188,13 +189,17 @@ async fn dispatch(
         }
     }
     let mut window = 0;
+    let mut looks = Looks::default();
     loop {
         if make_room(&worker, &stop).await {
             return ended;
         }
         let free = worker.free();
         worker.is_claiming.store(true, Ordering::SeqCst);
-        let claimed = worker.claim(free, window.max(free)).await;
+        let began = Instant::now();
+        let reach = looks.next(began);
+        let claimed = worker.claim(free, window.max(free), reach).await;
+        looks.ended(reach, began, Instant::now());
         let (is_done, wait) = match claimed {
             Ok(claim) => {
                 // Much was put aside: look further at once.
@@ -207,7 +212,12 @@ async fn dispatch(
                 if was_idle && !worker.jobs.is_empty() {
                     worker.heart_wake.notify_one();
                 }
-                (is_done, worker.longest_look())
+                let longest = worker.longest_look();
+                let unseen = looks.until_all(reach, Instant::now());
+                (
+                    is_done,
+                    unseen.map_or(longest, |unseen| unseen.min(longest)),
+                )
             }
             Err(error) => {
                 tracing::warn!(%error, "jobs could not be claimed; trying again");

@@ -89,12 +89,13 @@ CREATE INDEX finished_id ON jobs.finished (id);
 -- Nobody waits for a day's partition to be made.
 CREATE TABLE jobs.finished_default PARTITION OF jobs.finished DEFAULT;
 
--- How far each priority's turns have come.
+-- How far each priority's turns have come: the last job that was claimed.
 CREATE TABLE jobs.clocks (
     priority smallint PRIMARY KEY,
-    virtual_time bigint NOT NULL
+    virtual_time bigint NOT NULL,
+    job bigint NOT NULL
 ) WITH (fillfactor = 10);
-INSERT INTO jobs.clocks SELECT priority, 0 FROM generate_series(0, 2) AS priority;
+INSERT INTO jobs.clocks SELECT priority, 0, 0 FROM generate_series(0, 2) AS priority;
 
 -- How many jobs of a group or a tenant may run at once. No row, no limit.
 CREATE TABLE jobs.limits (

@@ -4,10 +4,12 @@
 mod credentials;
 mod host;
 mod instruments;
+mod jobs;
 mod latency;
 mod plan;
 mod proxy;
 mod row;
+mod schedule;
 mod start;
 mod templates;
 
@@ -73,6 +75,18 @@ const BENCHES: &[Bench] = &[
         name: "templates",
         about: "reading all provider templates, and preparing requests from them",
         run: templates::run,
+        of_program: false,
+    },
+    Bench {
+        name: "jobs",
+        about: "adding and running jobs that do nothing, against graphile-worker on the same Postgres",
+        run: jobs::run,
+        of_program: false,
+    },
+    Bench {
+        name: "schedule",
+        about: "100,000 schedules: what a look at them takes, and how late they are",
+        run: schedule::run,
         of_program: false,
     },
 ];

@@ -26,6 +26,11 @@ pub(super) struct Plan {
     pub(super) idle: Duration,
     /// That latencies are measured at, in requests a second.
     pub(super) rates: Vec<f64>,
+    /// That wait while jobs are measured.
+    pub(super) waiting: &'static [u64],
+    /// Jobs in a round.
+    pub(super) jobs: u64,
+    pub(super) schedules: u64,
 }
 
 /// Up to where two cores are full with load, upstream, server and database.
@@ -51,6 +56,9 @@ impl Plan {
                 large: 64 << 20,
                 idle: seconds(3),
                 rates,
+                waiting: &[1_000, 5_000],
+                jobs: 2_000,
+                schedules: 3_000,
                 target,
             }
         } else {
@@ -62,6 +70,9 @@ impl Plan {
                 large: 1 << 30,
                 idle: seconds(60),
                 rates,
+                waiting: &[1_000, 1_000_000, 10_000_000],
+                jobs: 100_000,
+                schedules: 100_000,
                 target,
             }
         })

@@ -1,5 +1,6 @@
 //! More callers than a server has room for, and pages by the thousand.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
@@ -191,10 +192,94 @@ async fn a_server_that_callers_fill_goes_on_and_recovers() {
     assert!(health(&mut new).await.starts_with("HTTP/1.1 200 "));
     drop((again, new, kept));
     let output = server.running.end_by(Signal::TERM).await;
-    let said = output
-        .iter()
-        .filter(|line| line.contains("WARN") || line.contains("ERROR"));
+    // Of callers that are not taken yet when it stops, the HTTP server complains.
+    let said = output.iter().filter(|line| {
+        (line.contains("WARN") || line.contains("ERROR")) && !line.contains("No workers")
+    });
     assert_eq!(said.count(), 1, "it is said once: {output:#?}");
+}
+
+/// Files that a process has open, and the processor time that it has used, in
+/// ticks. Only where the system has `/proc`.
+fn files_and_ticks(server: &Server) -> Option<(usize, u64)> {
+    let folder = PathBuf::from(format!("/proc/{}", server.running.id()));
+    let files = std::fs::read_dir(folder.join("fd")).ok()?.count();
+    let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+    // After the name, which may have spaces: user and system time are the 12th
+    // and 13th.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((
+        files,
+        fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?,
+    ))
+}
+
+/// The cap on connections is set above the limit of open files, so that taking
+/// one more fails in the system.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_files_left_serves_who_is_there_and_recovers() {
+    const FILES: u64 = 200;
+    /// Of the usual 100 in a second.
+    const TICKS_A_SECOND: f64 = 100.0;
+    let root = root_key("main");
+    let (installation, [key, _]) = Installation::new(&root).await;
+    let program = installation
+        .server(&root)
+        .limited_to_files(FILES)
+        .set("LINKSPAN_SERVER_MAX_CONNECTIONS", "10000");
+    let mut server = Server::started(program).await;
+    let connection = server.api.connect_bearer(&key, "the-secret").await;
+    let mut kept = TcpStream::connect(server.address()).await.unwrap();
+    health(&mut kept).await;
+
+    let mut crowd = Vec::new();
+    for _ in 0..FILES + 50 {
+        crowd.push(TcpStream::connect(server.address()).await.unwrap());
+    }
+    let refused = "Too many open files";
+    server.running.says(refused).await;
+    let before = files_and_ticks(&server);
+    let since = std::time::Instant::now();
+    for _ in 0..5 {
+        assert!(
+            health(&mut kept).await.starts_with("HTTP/1.1 200 "),
+            "who is there is served"
+        );
+    }
+    // A connection to the database is there since before.
+    let request = format!(
+        "GET /connections/{connection}?provider_config_key=bearer HTTP/1.1\r\nHost: test\r\n\
+         Authorization: Bearer {key}\r\n\r\n"
+    );
+    kept.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(PATIENCE, kept.read(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // It tries again, and waits in between.
+    for _ in 0..4 {
+        server.running.says(refused).await;
+    }
+    if let (Some((files, before)), Some((_, after))) = (before, files_and_ticks(&server)) {
+        assert!(files >= usize::try_from(FILES).unwrap(), "{files} files");
+        let busy = (after - before) as f64 / TICKS_A_SECOND / since.elapsed().as_secs_f64();
+        println!(
+            "{:.1} % of a processor while no file was left",
+            busy * 100.0
+        );
+        assert!(busy < 0.25, "it spins: {busy:.2} of a processor");
+    }
+
+    drop(crowd);
+    let mut new = TcpStream::connect(server.address()).await.unwrap();
+    assert!(
+        health(&mut new).await.starts_with("HTTP/1.1 200 "),
+        "it takes callers again"
+    );
+    drop((new, kept));
+    let output = server.running.end_by(Signal::TERM).await;
+    let warned = output.iter().any(|line| line.contains("raise the limit"));
+    assert!(warned, "it says what to do: {output:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use diesel_async::AsyncConnection as _;
 use futures_util::future::join_all;
-use linkspan_jobs::{Enqueued, Error, Priority, enqueue};
+use linkspan_jobs::claim::Reach;
+use linkspan_jobs::{Enqueued, Error, Outcome, Priority, enqueue, limits};
 use linkspan_shared::db::Connection;
 
 use crate::world::{World, job, numbers};
@@ -135,4 +136,43 @@ async fn what_waited_too_long_is_given_up_and_says_so() {
         1
     );
     assert_eq!(world.count("jobs.jobs WHERE state = 'ready'").await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_ahead_finds_what_is_enqueued_and_not_what_was_handed_back() {
+    let world = World::new().await;
+    world
+        .add(&[job(1).group("a"), job(2).group("b"), job(3).group("a")])
+        .await;
+    let first = world.look_at(2, Reach::Ahead).await.jobs;
+    assert_eq!(numbers(&first), [1, 2]);
+    assert!(world.settle(&first[0], Outcome::Released).await);
+    world
+        .add(&[
+            job(4).group("c"),
+            job(5).group("a"),
+            job(6).priority(Priority::High),
+        ])
+        .await;
+    let ahead = world.look_at(10, Reach::Ahead).await.jobs;
+    assert_eq!(numbers(&ahead), [6, 3, 4, 5]);
+    assert_eq!(numbers(&world.look_at(10, Reach::All).await.jobs), [1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_ahead_finds_a_job_for_which_there_is_a_place_again() {
+    let world = World::new().await;
+    limits::set(&mut *world.conn().await, "one", Some(1))
+        .await
+        .unwrap();
+    world.add(&[job(1).group("one"), job(2).group("one")]).await;
+    let first = world.look_at(10, Reach::Ahead).await;
+    assert_eq!((numbers(&first.jobs), first.parked), (vec![1], 1));
+    world
+        .add(&(3..50).map(|n| job(n).group("two")).collect::<Vec<_>>())
+        .await;
+    assert_eq!(world.look_at(40, Reach::Ahead).await.jobs.len(), 40);
+    world.succeed(&first.jobs).await;
+    let next = world.look_at(1, Reach::Ahead).await;
+    assert_eq!(numbers(&next.jobs), [2]);
 }

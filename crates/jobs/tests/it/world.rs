@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::QueryableByName;
 use diesel::sql_types::{BigInt, Integer};
 use diesel_async::RunQueryDsl;
-use linkspan_jobs::claim::{Claim, WINDOW};
+use linkspan_jobs::claim::{Claim, Reach, WINDOW};
 use linkspan_jobs::{Claimed, Kind, NewJob, Outcome, Settlement};
 use linkspan_shared::db::{Connection, Database, Lent};
 use linkspan_testkit::TestDatabase;
@@ -68,7 +68,11 @@ impl World {
     }
 
     pub(crate) async fn look(&self, count: usize) -> Claim {
-        linkspan_jobs::claim(&mut *self.conn().await, self.worker, count, WINDOW)
+        self.look_at(count, Reach::All).await
+    }
+
+    pub(crate) async fn look_at(&self, count: usize, reach: Reach) -> Claim {
+        linkspan_jobs::claim(&mut *self.conn().await, self.worker, count, WINDOW, reach)
             .await
             .unwrap()
     }

@@ -14,6 +14,7 @@ mod environments;
 mod flow;
 mod integrations;
 mod legacy;
+mod herd;
 mod log_budget;
 mod logs;
 mod modes;

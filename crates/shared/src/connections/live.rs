@@ -8,6 +8,7 @@ use diesel_async::RunQueryDsl;
 use linkspan_providers::Template;
 
 use super::{Connection, refresh, store};
+use crate::core::of_all;
 use crate::db::schema::connections;
 use crate::integrations::{self, Integration};
 use crate::tenancy::EnvironmentId;
@@ -65,13 +66,10 @@ pub enum Freshness {
 /// [`Error::UnknownIntegration`], [`Error::UnknownConnection`], or why the
 /// credentials could not be refreshed.
 pub async fn get(core: &Core, key: LiveKey, freshness: Freshness) -> Result<Arc<Live>, Error> {
-    if freshness == Freshness::Cached {
-        let live = core.live.get(&key).await;
-        let live = live.filter(|live| !refresh::is_wanted(live));
-        core.meter.connections.count(live.is_some());
-        if let Some(live) = live {
-            return Ok(live);
-        }
+    if freshness == Freshness::Cached
+        && let Some(live) = cached(core, &key).await?
+    {
+        return Ok(live);
     }
     let live = stored(core, &key).await?;
     note_fetched(core, &live.connection).await?;
@@ -85,6 +83,35 @@ pub async fn get(core: &Core, key: LiveKey, freshness: Freshness) -> Result<Arc<
     };
     core.live.insert(key, Arc::clone(&live)).await;
     Ok(live)
+}
+
+/// A connection that needs no refresh, from the cache. Callers that find it
+/// missing at once, as after each end of an entry's life, share one reading:
+/// dozens of the same would keep the processors from the calls for tens of
+/// milliseconds. Nothing when each has to see for itself.
+async fn cached(core: &Core, key: &LiveKey) -> Result<Option<Arc<Live>>, Error> {
+    let live = core.live.get(key).await;
+    let is_found = live.is_some();
+    let live = live.filter(|live| !refresh::is_wanted(live));
+    core.meter.connections.count(live.is_some());
+    if is_found {
+        return Ok(live);
+    }
+    if core.settings.cache_life.is_zero() {
+        return Ok(None);
+    }
+    let read = async {
+        let live = stored(core, key).await.map_err(Some)?;
+        if refresh::is_wanted(&live) {
+            return Err(None);
+        }
+        note_fetched(core, &live.connection).await.map_err(Some)?;
+        Ok(Arc::new(live))
+    };
+    match core.live.try_get_with_by_ref(key, read).await {
+        Ok(live) => Ok(Some(live).filter(|live| !refresh::is_wanted(live))),
+        Err(error) => of_all(error).map_or(Ok(None), Err),
+    }
 }
 
 /// Forgets what the cache has of a connection that was changed or deleted.

@@ -1,5 +1,7 @@
 //! What benchmarks measure with: programs under load, and loads.
 
+pub(super) mod graphile_worker;
+pub(super) mod jobs;
 pub(super) mod linkspan;
 pub(super) mod nginx;
 pub(super) mod open_loop;

@@ -112,12 +112,24 @@ impl Lease {
     /// credentials' version.
     pub(super) async fn keep(&self, core: &Core) -> Infallible {
         let life = core.settings.refresh_lease;
+        let mut is_away = false;
         loop {
-            tokio::time::sleep(life / 4).await;
+            // When the database is back, another may contest the lease at once:
+            // most of the time that this leaves must still be there.
+            let pause = if is_away {
+                settling(life) / 8
+            } else {
+                life / 4
+            };
+            tokio::time::sleep(pause).await;
             match self.renew(core, life).await {
-                Ok(true) => {}
+                Ok(true) => is_away = false,
                 Ok(false) => break,
-                Err(error) => tracing::warn!(%error, "a refresh lease could not be renewed"),
+                Err(error) if !is_away => {
+                    tracing::warn!(%error, "a refresh lease could not be renewed; trying again");
+                    is_away = true;
+                }
+                Err(_) => {}
             }
         }
         tracing::warn!(
