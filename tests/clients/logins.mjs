@@ -63,6 +63,10 @@ auth_mode: TBA
 connection_config:
   accountId: { type: string, title: Account ID, example: 1234567_SB1 }
 `,
+  'login-aws': `display_name: Cloud Shop
+alias: aws-sigv4
+token_url: SELLER/sts
+`,
   'login-outbound': `display_name: Outbound Shop
 auth_mode: OAUTH2
 installation: outbound
@@ -79,6 +83,7 @@ export const CUSTOMER = {
   'login-bill': { username: 'ann', password: 'right', organization_id: 'org-1', dev_key: 'dev-1' },
   'login-signature': { type: 'SIGNATURE', username: 'ann', password: 'right' },
   'login-tba': { token_id: 'token-1', token_secret: 'right' },
+  'login-aws': { type: 'AWS_SIGV4', role_arn: 'arn:aws:iam::123456789012:role/right' },
 };
 
 /** What an integration needs of its own, by template. */
@@ -87,8 +92,28 @@ const CLIENTS = {
   'login-outbound': { type: 'OAUTH2', client_id: 'client-1', client_secret: 'client-secret' },
 };
 
+/** What an integration is told, by template. */
+const SETTINGS = {
+  'login-aws': {
+    service: 's3',
+    defaultRegion: 'eu-west-1',
+    awsAccessKeyId: 'AKIA0',
+    awsSecretAccessKey: 'aws secret',
+  },
+};
+
 /** What is sold where: whether the customer said the right thing, and the answer. */
 const SOLD = {
+  '/sts': {
+    isRight: ({ text }) => {
+      const asked = new URLSearchParams(text);
+      return asked.get('Action') === 'AssumeRole' && asked.get('RoleArn').endsWith('/right') && asked.get('ExternalId');
+    },
+    answer: `<AssumeRoleResponse><AssumeRoleResult><Credentials>
+<AccessKeyId>AKIA1</AccessKeyId><SecretAccessKey>aws secret</SecretAccessKey>
+<SessionToken>aws-session</SessionToken><Expiration>${new Date(Date.now() + 3_600_000).toISOString()}</Expiration>
+</Credentials></AssumeRoleResult></AssumeRoleResponse>`,
+  },
   '/cc': {
     isRight: ({ text, headers }) =>
       new URLSearchParams(text).get('client_secret') === 'right' ||
@@ -123,7 +148,8 @@ export async function serveSeller() {
     const given = { text: Buffer.concat(chunks).toString(), headers: request.headers };
     const isRight = sold?.isRight(given) ?? false;
     response.writeHead(isRight ? 200 : 401, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(isRight ? sold.answer : { error: 'invalid_client' }));
+    const answer = isRight ? sold.answer : { error: 'invalid_client' };
+    response.end(typeof answer === 'string' ? answer : JSON.stringify(answer));
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
@@ -148,6 +174,7 @@ export function templatesFor(seller) {
 export async function integrateLogins(platform) {
   for (const provider of Object.keys(TEMPLATES)) {
     const integration = { unique_key: provider, provider, credentials: CLIENTS[provider] };
-    await platform.client().createIntegration(integration);
+    const integration_config = SETTINGS[provider];
+    await platform.client().createIntegration({ ...integration, integration_config });
   }
 }

@@ -40,9 +40,9 @@ after(async () => {
 
 const frontend = async () =>
   new Frontend({ host: platform.server_url, connectSessionToken: await platform.connectToken() });
-const params = { accountId: '1234567_SB1' };
+const PARAMS = { 'login-tba': { accountId: '1234567_SB1' } };
 const connect = async (integration, credentials = CUSTOMER[integration]) =>
-  (await frontend()).auth(integration, { credentials, params });
+  (await frontend()).auth(integration, { credentials, params: PARAMS[integration] });
 const count = async (integrationId) => (await nango.listConnections({ integrationId })).connections.length;
 
 /** What the node client shows of each mode's credentials. */
@@ -63,6 +63,10 @@ const SHOWN = {
   },
   'login-signature': (shown) => assert.match(shown.token, /^UsernameToken Username="ann", PasswordDigest="/),
   'login-tba': (shown) => assert.equal(shown.token_id, 'token-1'),
+  'login-aws': (shown) => {
+    assert.equal(shown.access_key_id, 'AKIA1');
+    assert.ok(Date.parse(shown.expires_at) > Date.now());
+  },
 };
 
 describe('the published clients', () => {

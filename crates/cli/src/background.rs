@@ -1,14 +1,8 @@
 //! What a server and a worker do besides their work, until they are told to stop.
 
-use std::time::Duration;
-
 use linkspan_shared::connections::{refresh, seal};
 use linkspan_shared::{Core, catalogue};
 use tokio::task::JoinSet;
-
-/// How long stopping waits for refreshes under way: longer than a provider may
-/// take to answer.
-const DRAIN: Duration = Duration::from_secs(25);
 
 /// The tasks beside a server or a worker.
 pub(crate) struct Background {
@@ -30,7 +24,7 @@ impl Background {
     /// Ends them, and waits until what providers gave is stored.
     pub(crate) async fn stop(mut self) {
         self.tasks.shutdown().await;
-        let left = refresh::drain(&self.core, DRAIN).await;
+        let left = refresh::drain(&self.core).await;
         if left > 0 {
             tracing::error!(
                 left,

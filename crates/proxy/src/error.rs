@@ -46,18 +46,24 @@ impl Error {
     /// or cannot be refreshed is `server_error` here, as in CONTRACT 2.7.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
-        use linkspan_shared::Error as Core;
         match self {
-            Self::Connection(Core::UnknownConnection { .. } | Core::RefreshFailed(_)) => {
-                ErrorCode::ServerError
-            }
-            Self::Connection(error) => error.code(),
+            Self::Connection(error) => of_connection(error),
             Self::Prepare(error) => error.code(),
             Self::Net(error) => of_net(error),
             Self::BodyTooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::BodyBroken => ErrorCode::InvalidBody,
             Self::Saturated { .. } => ErrorCode::UpstreamSaturated,
         }
+    }
+}
+
+fn of_connection(error: &linkspan_shared::Error) -> ErrorCode {
+    use linkspan_shared::Error;
+    match error {
+        Error::UnknownConnection { .. } | Error::RefreshFailed(_) => ErrorCode::ServerError,
+        // What all who waited for the same refresh are told.
+        Error::Refresh(error) => of_connection(error),
+        error => error.code(),
     }
 }
 

@@ -56,6 +56,7 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
             public_url: config.server.public_url.clone(),
             connect_session_life: config.connect.session_ttl,
             flow_life: config.oauth.flow_ttl,
+            token_timeout: config.oauth.token_timeout,
             cache_life: config.cache.ttl,
             refresh_lease: config.refresh.lease,
         },

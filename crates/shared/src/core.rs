@@ -31,6 +31,9 @@ pub struct Settings {
     pub connect_session_life: Duration,
     /// How long an end user may take to authorise.
     pub flow_life: Duration,
+    /// How long a provider may take to answer a request for tokens, or one that
+    /// shows whether credentials work.
+    pub token_timeout: Duration,
     /// How long a replica may serve what another one has changed since.
     pub cache_life: Duration,
     /// How long a server that stops answering keeps others from repeating its

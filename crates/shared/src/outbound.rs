@@ -14,8 +14,8 @@ use linkspan_auth::{ClientCertificate, TokenEndpoint, TransportError};
 use linkspan_net as net;
 use secrecy::ExposeSecret;
 
-/// How long a provider may take to answer a token request.
-pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+use crate::Core;
+
 /// Largest answer to a token request.
 const LARGEST: usize = 1024 * 1024;
 
@@ -25,13 +25,16 @@ pub(crate) type MaySend = Arc<dyn Fn() -> bool + Send + Sync>;
 /// The way out for token requests.
 pub(crate) struct Outbound<'a> {
     client: &'a net::Client,
+    /// For the whole answer.
+    deadline: Duration,
     may_send: Option<MaySend>,
 }
 
 impl<'a> Outbound<'a> {
-    pub(crate) const fn new(client: &'a net::Client) -> Self {
+    pub(crate) fn new(core: &'a Core) -> Self {
         Self {
-            client,
+            client: &core.http,
+            deadline: core.settings.token_timeout,
             may_send: None,
         }
     }
@@ -40,10 +43,10 @@ impl<'a> Outbound<'a> {
     /// and this process may stand still meanwhile: so it is asked again and again
     /// until the request is on its way, and last when the body is due. A request
     /// without its body is none, and one that has none leaves with its head.
-    pub(crate) fn open_while(client: &'a net::Client, may_send: MaySend) -> Self {
+    pub(crate) fn open_while(core: &'a Core, may_send: MaySend) -> Self {
         Self {
-            client,
             may_send: Some(may_send),
+            ..Self::new(core)
         }
     }
 
@@ -57,7 +60,7 @@ impl<'a> Outbound<'a> {
             })?,
         };
         let limits = net::Limits {
-            total: DEADLINE,
+            total: self.deadline,
             max_body: LARGEST,
         };
         let Some(may_send) = &self.may_send else {
@@ -148,7 +151,11 @@ mod tests {
         let asked = AtomicUsize::new(0);
         let may_send = Arc::new(move || asked.fetch_add(1, Ordering::SeqCst) < open);
         let client = client();
-        let outbound = Outbound::open_while(&client, may_send);
+        let outbound = Outbound {
+            client: &client,
+            deadline: Duration::from_secs(60),
+            may_send: Some(may_send),
+        };
         let answer = outbound.send(request).await;
         // A connection, if there was none, so that the server is through.
         let address = url["http://".len()..url.len() - "/token".len()].to_owned();

@@ -144,11 +144,13 @@ pub struct Connect {
     pub session_ttl: Duration,
 }
 
-/// `[oauth]`: authorisations under way.
+/// `[oauth]`: authorisations under way, and requests for tokens.
 #[derive(Debug, Clone)]
 pub struct OAuth {
     /// How long an end user may take to come back from the provider.
     pub flow_ttl: Duration,
+    /// How long a provider may take to answer a request for tokens.
+    pub token_timeout: Duration,
 }
 
 /// `[refresh]`: fresh credentials.

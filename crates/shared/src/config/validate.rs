@@ -246,8 +246,10 @@ pub(super) fn connect(read: &mut Reader) -> Option<Connect> {
 
 pub(super) fn oauth(read: &mut Reader) -> Option<OAuth> {
     let flow_ttl = read.seconds("oauth.flow_ttl_s", 1..=DAY_S);
+    let token_timeout = read.millis("oauth.token_timeout_ms", 100..=300_000);
     Some(OAuth {
         flow_ttl: flow_ttl?,
+        token_timeout: token_timeout?,
     })
 }
 

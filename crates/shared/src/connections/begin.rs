@@ -128,7 +128,7 @@ pub async fn oauth(
                 scopes: &scopes(&integration),
             },
         },
-        &Outbound::new(&core.http),
+        &Outbound::new(core),
     )
     .await?;
     let details = Details {

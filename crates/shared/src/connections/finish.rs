@@ -91,7 +91,7 @@ async fn exchange_and_store(
         redirect_uri: &flow.details.redirect_uri,
         kept: &flow.details.kept,
     };
-    let provider = Outbound::new(&core.http);
+    let provider = Outbound::new(core);
     let finished = linkspan_auth::finish(client.as_ref(), &config, &back, &provider).await?;
     configuration::said_by_provider(&template, &finished.metadata)?;
     connection_config.extend(finished.metadata.clone());
@@ -204,7 +204,7 @@ async fn log_in(
         integration: &integration.config,
     };
     let client = begin::client_if_any(integration, &config);
-    let provider = Outbound::new(&core.http);
+    let provider = Outbound::new(core);
     let finished = linkspan_auth::connect(client.as_ref(), &config, entered, &provider).await;
     let finished = finished.map_err(|rejected| rejected_at(rejected, &[]))?;
     configuration::said_by_provider(&template, &finished.metadata)?;

@@ -164,7 +164,7 @@ async fn credentials(
         integration: &integration.config,
     };
     let client = begin::client_if_any(integration, &config);
-    let provider = Outbound::new(&core.http);
+    let provider = Outbound::new(core);
     let finished = linkspan_auth::connect(client.as_ref(), &config, &entered, &provider).await;
     let finished = finished.map_err(|rejected| rejected_at(rejected, &["credentials"]))?;
     configuration::said_by_provider(template, &finished.metadata)?;

@@ -34,9 +34,8 @@ const BACKOFF: TimeDelta = TimeDelta::seconds(30);
 /// On so many days refreshes may fail before no more are tried unasked
 /// (CONTRACT 2.8; the index of the keep-alive names it too).
 pub(super) const MOST_FAILURE_DAYS: i16 = 4;
-/// How long a caller waits for a refresh: longer than the provider's call may
-/// take (`outbound::DEADLINE`).
-const WAIT: Duration = Duration::from_secs(25);
+/// How much longer a caller waits for a refresh than the provider may take.
+const BEYOND: Duration = Duration::from_secs(5);
 /// How long it waits while the token that it has still works.
 const COURTESY: Duration = Duration::from_secs(5);
 /// How often a flight looks whether another server is done.
@@ -105,7 +104,11 @@ pub async fn run(core: &Core, live: Live, is_forced: bool) -> Result<Live, Error
     if failed_lately(&live) {
         return Err(Error::RefreshBackoff);
     }
-    let patience = if is_usable { COURTESY } else { WAIT };
+    let patience = if is_usable {
+        COURTESY
+    } else {
+        whole_wait(core)
+    };
     match (wait(core, &live, patience).await, is_usable) {
         (Some(Ok(fresh)), _) => Ok(fresh),
         (_, true) => Ok(live),
@@ -118,14 +121,18 @@ pub async fn run(core: &Core, live: Live, is_forced: bool) -> Result<Live, Error
 /// may be what it has read already; the next one is newer.
 async fn forced(core: &Core, live: Live) -> Result<Live, Error> {
     let version = live.connection.credentials_version;
-    let mut brought = wait(core, &live, WAIT).await;
+    let mut brought = wait(core, &live, whole_wait(core)).await;
     if matches!(&brought, Some(Ok(same)) if same.connection.credentials_version == version) {
-        brought = wait(core, &live, WAIT).await;
+        brought = wait(core, &live, whole_wait(core)).await;
     }
     match brought {
         Some(outcome) => outcome.map_err(|failed| Error::Refresh(failed.error)),
         None => Err(takes_too_long()),
     }
+}
+
+fn whole_wait(core: &Core) -> Duration {
+    core.settings.token_timeout + BEYOND
 }
 
 async fn wait(core: &Core, live: &Live, patience: Duration) -> Option<Outcome> {
@@ -143,7 +150,7 @@ fn takes_too_long() -> Error {
 async fn fly(core: Core, live: Live) -> Outcome {
     let version = live.connection.credentials_version;
     let failed_before = live.connection.last_refresh_failure_at;
-    let deadline = tokio::time::Instant::now() + WAIT;
+    let deadline = tokio::time::Instant::now() + whole_wait(&core);
     let mut live = live;
     loop {
         match Lease::take(&core, &live).await {
@@ -183,11 +190,11 @@ async fn reload(core: &Core, live: Live) -> Result<Live, Error> {
     Ok(Live { connection, ..live })
 }
 
-/// Waits until no refresh is under way in this process, at most `patience`:
-/// what a provider has given is lost with a process that ends before it is
-/// stored. Answers how many are left.
-pub async fn drain(core: &Core, patience: Duration) -> usize {
-    let _ = tokio::time::timeout(patience, core.refreshes.landed()).await;
+/// Waits until no refresh is under way in this process, at most five seconds longer
+/// than a provider may take to answer: what a provider has given is lost with a
+/// process that ends before it is stored. Answers how many are left.
+pub async fn drain(core: &Core) -> usize {
+    let _ = tokio::time::timeout(whole_wait(core), core.refreshes.landed()).await;
     core.refreshes.count()
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn ask(
     let requests = requests.map_err(|error| Unverified::Unasked(error.into()))?;
     let mut last = Ok(());
     for request in requests {
-        last = match Outbound::new(&core.http).send(request).await {
+        last = match Outbound::new(core).send(request).await {
             Ok(answer) if answer.status().is_success() => return Ok(()),
             Ok(answer) => Err(Unverified::Refused(answer.status().as_u16())),
             Err(error @ TransportError::Identity(_)) => {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 use super::{Integration, context, get_by_id, update};
 use crate::connections::{begin, live};
 use crate::db::schema::integrations;
-use crate::outbound::{DEADLINE, Outbound};
+use crate::outbound::Outbound;
 use crate::tenancy::EnvironmentId;
 use crate::{Core, Error};
 
@@ -62,7 +62,7 @@ pub async fn registered(
     }
     // As long as a registration that is tried twice may take, and one that waits
     // for a dead server's.
-    let patience = DEADLINE * 3;
+    let patience = core.settings.token_timeout * 3;
     let give_up = tokio::time::Instant::now() + patience * 2;
     loop {
         let claim = claim(core, integration, patience).await?;
@@ -102,7 +102,7 @@ async fn register(
         connection: &Map::new(),
         integration: &integration.config,
     };
-    let provider = Outbound::new(&core.http);
+    let provider = Outbound::new(core);
     let answer = mcp::register(&config, callback, &provider).await;
     let kept = match answer {
         Ok(registration) => keep(core, integration, &registration, claim)

@@ -68,6 +68,7 @@ fn defaults_are_valid_and_as_documented() {
     assert!(config.providers.dir.is_none());
     assert_eq!(config.connect.session_ttl, Duration::from_secs(1800));
     assert_eq!(config.oauth.flow_ttl, Duration::from_secs(600));
+    assert_eq!(config.oauth.token_timeout, Duration::from_secs(20));
     assert_eq!(config.refresh.lease, Duration::from_secs(10));
 }
 

@@ -7,7 +7,8 @@ use linkspan_simulator::strict::{Answer, Misbehaviour, Strict};
 use linkspan_testkit::{Reply, TestApp};
 use serde_json::{Value, json};
 
-use super::{call, count, delete, full, refreshed, set_up, start_at};
+use super::expired::expect_one_refresh;
+use super::{IMPATIENT, call, count, delete, full, refreshed, set_up, start_at};
 
 const SLUG: &str = "github-app";
 const LINK: &str = "https://github.com/apps/ours";
@@ -81,6 +82,7 @@ async fn an_installed_app_asks_for_tokens_by_its_key() {
     let forced = refreshed(&app, SLUG, &id).await;
     assert_ne!(forced.json()["credentials"]["access_token"], token);
     assert_eq!(call(&app, SLUG, &id, "/repos", None).await.status, 200);
+    expect_one_refresh(&app, &strict, (SLUG, &*id, "/repos"), (TOKENS, 1)).await;
     assert_eq!(strict.refusals(), []);
     delete(&app, SLUG, &id).await;
     assert_eq!(count(&app).await, 0);
@@ -160,7 +162,7 @@ async fn an_installation_is_imported() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_is_told_and_leaves_nothing() {
     let strict = strict().await;
-    let (_folder, app) = start_at(&strict, &[SLUG], &[]).await;
+    let (_folder, app) = start_at(&strict, &[SLUG], &[IMPATIENT]).await;
     set_up(&app, SLUG, credentials()).await;
     let refused = async |more: &str, kind: &str| {
         let page = install(&app, "/oauth/callback", more).await;
@@ -183,5 +185,7 @@ async fn what_goes_wrong_is_told_and_leaves_nothing() {
     }
     strict.misbehave(TOKENS, Misbehaviour::Refuse);
     refused("&installation_id=77", "token_err").await;
+    strict.misbehave(TOKENS, Misbehaviour::Hang);
+    refused("&installation_id=77", "did not answer in time").await;
     assert_eq!(count(&app).await, 0);
 }

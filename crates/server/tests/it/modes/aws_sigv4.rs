@@ -10,7 +10,8 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{call, count, delete, full, id, refreshed, start};
+use super::expired::expect_one_refresh;
+use super::{IMPATIENT, call, count, delete, full, id, refreshed};
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/Linkspan";
 
@@ -27,7 +28,9 @@ async fn begin(life: u64) -> (Strict, TempDir, TestApp) {
     let yaml = relocate("aws-sigv4", &url).replace("^https://", "^https?://");
     let yaml = format!("{yaml}token_url: {url}/sts.${{connectionConfig.region}}.amazonaws.com/\n");
     std::fs::write(folder.path().join("aws-sigv4.yaml"), yaml).unwrap();
-    let app = start(&folder).await;
+    let path = folder.path().to_str().unwrap();
+    let settings = [("LINKSPAN_PROVIDERS_DIR", path), IMPATIENT];
+    let app = TestApp::start_with(&settings).await;
     (provider, folder, app)
 }
 
@@ -81,20 +84,28 @@ async fn a_role_is_assumed_and_its_keys_sign_every_call() {
     let custom = json!({ "service": "lambda", "stsMode": "custom", "stsAuthType": "api_key",
         "stsEndpointUrl": format!("{}{SERVICE_PATH}", provider.url()), "stsApiKey": "sts-key",
         "defaultRegion": "us-east-1" });
-    for (key, config, region, host) in [
+    for (key, config, region, host, keys) in [
         (
             "s3",
             builtin("s3"),
             "eu-west-2",
             "/s3.eu-west-2.amazonaws.com",
+            "/sts.",
         ),
         (
             "dynamodb",
             builtin("dynamodb"),
             "",
             "/dynamodb.eu-west-1.amazonaws.com",
+            "/sts.",
         ),
-        ("lambda", custom, "", "/lambda.us-east-1.amazonaws.com"),
+        (
+            "lambda",
+            custom,
+            "",
+            "/lambda.us-east-1.amazonaws.com",
+            SERVICE_PATH,
+        ),
     ] {
         integrate(&app, key, config).await;
         let entered = json!({ "role_arn": ROLE, "region": region });
@@ -138,6 +149,7 @@ async fn a_role_is_assumed_and_its_keys_sign_every_call() {
             200
         );
         assert_ne!(key_of(&provider, host), first);
+        expect_one_refresh(&app, &provider, (key, &*connection, "/bucket"), (keys, 1)).await;
         delete(&app, key, &connection).await;
     }
     assert_eq!(provider.refusals(), []);

@@ -3,8 +3,9 @@
 use linkspan_simulator::strict::bill::{self, ACCOUNT};
 use serde_json::{Value, json};
 
+use super::expired::expect_one_refresh;
 use super::refused::expect_refusals;
-use super::{call, connect, count, delete, full, id, integrate, refreshed, start_at};
+use super::{IMPATIENT, call, connect, count, delete, full, id, integrate, refreshed, start_at};
 
 fn entered() -> Value {
     let [username, password, organization, key] = ACCOUNT.map(|(_, value)| value);
@@ -19,7 +20,11 @@ async fn a_session_carries_calls_and_is_renewed() {
     let provider = bill::start().await.unwrap();
     let slugs = ["bill", "bill-sandbox"];
     let (_folder, app) = start_at(&provider, &slugs, &[]).await;
-    for slug in slugs {
+    let hosts = [
+        "/gateway.prod.bill.com/connect",
+        "/gateway.stage.bill.com/connect",
+    ];
+    for (slug, host) in slugs.into_iter().zip(hosts) {
         integrate(&app, slug, "").await;
         let connection = id(&connect(&app, &format!("/auth/bill/{slug}"), "", entered()).await);
         assert_eq!(
@@ -39,18 +44,21 @@ async fn a_session_carries_calls_and_is_renewed() {
                 .status,
             200
         );
+        let (path, tokens) = ("/v3/bills", format!("{host}/v3/login"));
+        let of = (slug, &*connection, path);
+        expect_one_refresh(&app, &provider, of, (&tokens, 1)).await;
         delete(&app, slug, &connection).await;
     }
     assert_eq!(provider.refusals(), []);
     let calls = provider.requests_to("/gateway.stage.bill.com/connect/v3/bills");
-    assert_eq!(calls.len(), 2);
+    assert_eq!(calls.len(), 6);
     assert_eq!(calls[0].header("authorization"), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_provider_does_not_take_is_not_stored() {
     let provider = bill::start().await.unwrap();
-    let (_folder, app) = start_at(&provider, &["bill"], &[]).await;
+    let (_folder, app) = start_at(&provider, &["bill"], &[IMPATIENT]).await;
     integrate(&app, "bill", "").await;
     let mut wrong = entered();
     wrong["password"] = "planted-wrong".into();

@@ -3,8 +3,9 @@
 use linkspan_simulator::strict::client_credentials::{CLIENT_ID, CLIENT_SECRET, Endpoint, start};
 use serde_json::{Value, json};
 
+use super::expired::expect_one_refresh;
 use super::refused::expect_refusals;
-use super::{call, connect, count, delete, full, id, integrate, refreshed, start_at};
+use super::{IMPATIENT, call, connect, count, delete, full, id, integrate, refreshed, start_at};
 
 /// Three providers: a form with the client in it, a Basic header, and JSON whose
 /// answer has the token deeper.
@@ -41,11 +42,14 @@ async fn tokens_carry_calls_and_are_renewed() {
     let provider = start(ENDPOINTS).await.unwrap();
     let slugs = ["listrak", "8x8", "personio"];
     let (_folder, app) = start_at(&provider, &slugs, &[]).await;
-    for (slug, more) in [
+    for ((slug, more), endpoint) in [
         ("listrak", ""),
         ("8x8", "&params[oauth_scopes]=a,b"),
         ("personio", "&params[partnerId]=p&params[appId]=a"),
-    ] {
+    ]
+    .into_iter()
+    .zip(ENDPOINTS)
+    {
         integrate(&app, slug, "").await;
         let connection = id(&connect(&app, &format!("/oauth2/auth/{slug}"), more, entered()).await);
         assert_eq!(
@@ -67,6 +71,8 @@ async fn tokens_carry_calls_and_are_renewed() {
             200,
             "{slug}"
         );
+        let of = (slug, &*connection, "/x");
+        expect_one_refresh(&app, &provider, of, (endpoint.path, 1)).await;
         delete(&app, slug, &connection).await;
     }
     assert_eq!(provider.refusals(), []);
@@ -77,7 +83,7 @@ async fn tokens_carry_calls_and_are_renewed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_provider_does_not_take_is_not_stored() {
     let provider = start(ENDPOINTS).await.unwrap();
-    let (_folder, app) = start_at(&provider, &["listrak"], &[]).await;
+    let (_folder, app) = start_at(&provider, &["listrak"], &[IMPATIENT]).await;
     integrate(&app, "listrak", "").await;
     let wrong = json!({ "client_id": CLIENT_ID, "client_secret": "planted-wrong" });
     let route = "/oauth2/auth/listrak";

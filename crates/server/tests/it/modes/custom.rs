@@ -7,7 +7,8 @@ use linkspan_testkit::{Reply, TestApp};
 use serde_json::{Value, json};
 
 use super::app::{KEY, provider};
-use super::{call, count, delete, full, refreshed, set_up, start_at};
+use super::expired::expect_one_refresh;
+use super::{IMPATIENT, call, count, delete, full, refreshed, set_up, start_at};
 
 const SLUG: &str = "github-app-oauth";
 const LINK: &str = "https://github.com/apps/ours";
@@ -75,6 +76,7 @@ async fn an_app_and_its_person_are_connected_at_once() {
         "it is good for hours"
     );
     assert_eq!(call(&app, SLUG, &id, "/repos", None).await.status, 200);
+    expect_one_refresh(&app, &strict, (SLUG, &*id, "/repos"), (TOKENS, 1)).await;
     assert_eq!(strict.refusals(), []);
     delete(&app, SLUG, &id).await;
     assert_eq!(count(&app).await, 0);
@@ -145,24 +147,37 @@ async fn what_goes_wrong_is_told_and_leaves_nothing() {
     let strict = strict(28800).await;
     let (_folder, app) = start_at(&strict, &[SLUG], &[]).await;
     set_up(&app, SLUG, credentials()).await;
-    let refused = async |more: &str, kind: &str| {
-        let page = install(&app, more).await;
-        let text = String::from_utf8(page.body.to_vec()).unwrap();
-        assert!(page.status == 400 && text.contains(kind), "{more}: {text}");
-        assert!(!text.contains("planted"), "{text}");
-    };
-    refused("&installation_id=77", "callback_err").await;
-    refused("&error=access_denied", "callback_err").await;
-    refused("&code=another&installation_id=77", "token_err").await;
-    for misbehaviour in [Misbehaviour::Garbage, Misbehaviour::Refuse] {
-        strict.misbehave(CODES, misbehaviour.clone());
-        refused("&code=code-1&installation_id=77", "token_err").await;
-        strict.behave();
-        strict.misbehave(TOKENS, misbehaviour);
-        refused("&code=code-1&installation_id=77", "token_err").await;
-        strict.behave();
-    }
+    refused(&app, "&installation_id=77", "callback_err").await;
+    refused(&app, "&error=access_denied", "callback_err").await;
+    refused(&app, "&code=another&installation_id=77", "token_err").await;
     assert_eq!(count(&app).await, 0);
+}
+
+async fn refused(app: &TestApp, more: &str, kind: &str) {
+    let page = install(app, more).await;
+    let text = String::from_utf8(page.body.to_vec()).unwrap();
+    assert!(page.status == 400 && text.contains(kind), "{more}: {text}");
+    assert!(!text.contains("planted"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_that_do_not_come_are_told_and_leave_nothing() {
+    for (misbehaviour, says) in [
+        (Misbehaviour::Garbage, "not with tokens"),
+        (Misbehaviour::Refuse, "this client is unknown"),
+        (Misbehaviour::Hang, "did not answer in time"),
+    ] {
+        for path in [CODES, TOKENS] {
+            // The code is good once.
+            let strict = strict(28800).await;
+            let (_folder, app) = start_at(&strict, &[SLUG], &[IMPATIENT]).await;
+            set_up(&app, SLUG, credentials()).await;
+            strict.misbehave(path, misbehaviour.clone());
+            refused(&app, "&code=code-1&installation_id=77", says).await;
+            assert_eq!(strict.refusals(), []);
+            assert_eq!(count(&app).await, 0);
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

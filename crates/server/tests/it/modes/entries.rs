@@ -6,7 +6,7 @@ use linkspan_simulator::strict::{Answer, Misbehaviour, Refused, Strict};
 use linkspan_testkit::TestApp;
 use serde_json::{Value, json};
 
-use super::{call, connect, count, delete, full, id, integrate, start_at};
+use super::{IMPATIENT, call, connect, count, delete, full, id, integrate, start_at};
 
 /// A template, what is entered, and what then has to arrive.
 struct Real {
@@ -262,7 +262,7 @@ async fn refuses(app: &TestApp, strict: &Strict, route: &str, real: &Real, wrong
 async fn a_key_that_is_not_known_to_work_is_not_stored() {
     let [_, clerk, _] = keys();
     let strict = provider(keys().into_iter().nth(1).unwrap()).await;
-    let (_folder, app) = start_at(&strict, &[clerk.slug], &[]).await;
+    let (_folder, app) = start_at(&strict, &[clerk.slug], &[IMPATIENT]).await;
     integrate(&app, clerk.slug, "").await;
     let wrong = json!({ "apiKey": "sk_test_planted" });
     refuses(&app, &strict, "/api-auth/api-key/clerk", &clerk, wrong).await;
@@ -272,7 +272,7 @@ async fn a_key_that_is_not_known_to_work_is_not_stored() {
 async fn a_pair_that_is_not_known_to_work_is_not_stored() {
     let [_, twilio, _] = pairs();
     let strict = provider(pairs().into_iter().nth(1).unwrap()).await;
-    let (_folder, app) = start_at(&strict, &[twilio.slug], &[]).await;
+    let (_folder, app) = start_at(&strict, &[twilio.slug], &[IMPATIENT]).await;
     integrate(&app, twilio.slug, "").await;
     let mut wrong = twilio.entered.clone();
     wrong["password"] = "planted-wrong".into();

@@ -6,7 +6,7 @@ use linkspan_simulator::strict::{Misbehaviour, Strict};
 use linkspan_testkit::{Reply, TestApp};
 use serde_json::json;
 
-use super::{call, count, delete, full, set_up, start_at};
+use super::{IMPATIENT, call, count, delete, full, set_up, start_at};
 
 const SLUG: &str = "crisp-plugin-install";
 
@@ -57,7 +57,7 @@ async fn a_plugin_is_installed_and_its_calls_carry_its_keys() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_goes_wrong_leaves_nothing() {
     let strict = provider().await;
-    let (_folder, app) = start_at(&strict, &[SLUG], &[]).await;
+    let (_folder, app) = start_at(&strict, &[SLUG], &[IMPATIENT]).await;
     set_up(&app, SLUG, credentials("planted wrong")).await;
     let refused = async |more: &str, kind: &str| {
         let page = install(&app, more).await;
@@ -72,8 +72,10 @@ async fn what_goes_wrong_leaves_nothing() {
         .call(Method::PATCH, &format!("/integrations/{SLUG}"), change)
         .await;
     assert_eq!(changed.status, 200, "{changed:?}");
-    strict.misbehave("/", Misbehaviour::Refuse);
-    refused("&website_id=w-1", "token_err").await;
+    for misbehaviour in [Misbehaviour::Refuse, Misbehaviour::Hang] {
+        strict.misbehave("/", misbehaviour);
+        refused("&website_id=w-1", "token_err").await;
+    }
     assert_eq!(count(&app).await, 0);
 
     let bare = json!({ "type": "INSTALL_PLUGIN", "app_link": "https://app.crisp.chat/p1" });

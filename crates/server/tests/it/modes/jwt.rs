@@ -7,7 +7,10 @@ use linkspan_simulator::strict::{Misbehaviour, Strict};
 use linkspan_testkit::{TestApp, relocate};
 use serde_json::{Value, json};
 
-use super::{call, connect, count, delete, full, id, integrate, refreshed, start, start_at};
+use super::expired::expect_one_refresh;
+use super::{
+    IMPATIENT, call, connect, count, delete, full, id, integrate, refreshed, start, start_at,
+};
 
 const EC: &str = include_str!("../../../../auth/src/sign/vectors/rfc7515-a3-pkcs8.pem");
 const RSA: &str = include_str!("../../../../auth/src/sign/vectors/rfc7515-a2-pkcs8.pem");
@@ -111,6 +114,8 @@ async fn tokens_are_signed_sent_and_signed_anew() {
             );
             calls(&app, slug, &connection).await;
         }
+        let of = (slug, &*connection, "/x");
+        expect_one_refresh(&app, &provider, of, ("/nobody", 0)).await;
         delete(&app, slug, &connection).await;
     }
     assert_eq!(provider.refusals(), []);
@@ -142,7 +147,7 @@ async fn a_token_that_has_expired_is_not_sent() {
 async fn a_key_that_does_not_sign_or_is_not_taken_is_not_stored() {
     let provider = provider().await;
     let slugs = ["apple-app-store", "heymarket"];
-    let (_folder, app) = start_at(&provider, &slugs, &[]).await;
+    let (_folder, app) = start_at(&provider, &slugs, &[IMPATIENT]).await;
     for slug in slugs {
         integrate(&app, slug, "").await;
     }
@@ -166,10 +171,12 @@ async fn a_key_that_does_not_sign_or_is_not_taken_is_not_stored() {
         "connection_test_failed"
     );
     let right = json!({ "apiSecretId": HEYMARKET_ID, "apiSecretKey": "Hush1" });
-    provider.misbehave("/", Misbehaviour::Refuse);
-    assert_eq!(
-        connect(&app, route, "", right).await.code(),
-        "connection_test_failed"
-    );
+    for misbehaviour in [Misbehaviour::Refuse, Misbehaviour::Hang] {
+        provider.misbehave("/", misbehaviour);
+        assert_eq!(
+            connect(&app, route, "", right.clone()).await.code(),
+            "connection_test_failed"
+        );
+    }
     assert_eq!(count(&app).await, 0);
 }

@@ -11,8 +11,11 @@ use linkspan_testkit::{Reply, TestApp, relocate};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{call, count, delete, full, refreshed, start, start_at};
+use super::expired::expect_one_refresh;
+use super::{IMPATIENT, call, count, delete, full, refreshed, start, start_at};
 
+/// Where a call arrives, and where tokens come from.
+const NOTION: (&str, &str) = ("/mcp.notion.com/x", "/mcp.notion.com/token");
 const PUBLIC_URL: (&str, &str) = ("LINKSPAN_SERVER_PUBLIC_URL", "http://localhost:3003");
 
 async fn provider(settings: Settings) -> Strict {
@@ -67,7 +70,14 @@ fn bearer(provider: &Strict, prefix: &str) -> String {
         .to_owned()
 }
 
-async fn whole_life(app: &TestApp, provider: &Strict, slug: &str, api: &str, more: &str) {
+/// From the click to the end; `hosts` are those of the API and of its tokens.
+async fn whole_life(
+    app: &TestApp,
+    provider: &Strict,
+    slug: &str,
+    (api, tokens): (&str, &str),
+    more: &str,
+) {
     let page = authorise(app, slug, more).await;
     assert_eq!(
         page.status,
@@ -105,6 +115,8 @@ async fn whole_life(app: &TestApp, provider: &Strict, slug: &str, api: &str, mor
         "{slug}"
     );
     assert_ne!(bearer(provider, api), first, "{slug}");
+    let of = (slug, &*connection, "/x");
+    expect_one_refresh(app, provider, of, (tokens, 1)).await;
     delete(app, slug, &connection).await;
     assert_eq!(provider.refusals(), []);
 }
@@ -114,15 +126,30 @@ async fn servers_are_registered_with_known_or_told_by_a_document() {
     let provider = provider(Settings::default()).await;
     let slugs = ["sanity-mcp", "notion-mcp", "asana-mcp", "lovable-mcp"];
     let (_folder, app) = start_at(&provider, &slugs, &[PUBLIC_URL]).await;
-    for (slug, credentials, api) in [
-        ("sanity-mcp", Value::Null, "/mcp.sanity.io/x"),
-        ("notion-mcp", Value::Null, "/mcp.notion.com/x"),
-        ("asana-mcp", known(), "/mcp.asana.com/x"),
-        ("lovable-mcp", Value::Null, "/mcp.lovable.dev/x"),
+    for (slug, credentials, api, tokens) in [
+        (
+            "sanity-mcp",
+            Value::Null,
+            "/mcp.sanity.io/x",
+            "/mcp.sanity.io/token",
+        ),
+        ("notion-mcp", Value::Null, NOTION.0, NOTION.1),
+        (
+            "asana-mcp",
+            known(),
+            "/mcp.asana.com/x",
+            "/app.asana.com/-/oauth_token",
+        ),
+        (
+            "lovable-mcp",
+            Value::Null,
+            "/mcp.lovable.dev/x",
+            "/lovable.dev/oauth/token",
+        ),
     ] {
         let made = integrate(&app, slug, credentials).await;
         assert_eq!(made.status, 200, "{slug}: {made:?}");
-        whole_life(&app, &provider, slug, api, "").await;
+        whole_life(&app, &provider, slug, (api, tokens), "").await;
     }
     let registered = provider.requests().into_iter();
     let registered = registered.filter(|request| request.path.ends_with("/register"));
@@ -147,7 +174,7 @@ async fn a_registered_secret_goes_where_the_provider_said() {
     .await;
     let (_folder, app) = start_at(&provider, &["notion-mcp"], &[PUBLIC_URL]).await;
     assert_eq!(integrate(&app, "notion-mcp", Value::Null).await.status, 200);
-    whole_life(&app, &provider, "notion-mcp", "/mcp.notion.com/x", "").await;
+    whole_life(&app, &provider, "notion-mcp", NOTION, "").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,7 +248,8 @@ async fn a_registration_that_fails_leaves_no_integration() {
 #[tokio::test(flavor = "multi_thread")]
 async fn bad_answers_leave_no_connection() {
     let provider = provider(Settings::default()).await;
-    let (_folder, app) = start_at(&provider, &["asana-mcp"], &[PUBLIC_URL]).await;
+    let settings = [PUBLIC_URL, IMPATIENT];
+    let (_folder, app) = start_at(&provider, &["asana-mcp"], &settings).await;
     assert_eq!(integrate(&app, "asana-mcp", known()).await.status, 200);
     let token = "/app.asana.com/-/oauth_token";
     for misbehaviour in [
@@ -309,7 +337,7 @@ async fn an_unknown_server_is_found_by_document_registration_or_name() {
             &app,
             &provider,
             "cloudflare-mcp",
-            "/generic.test/mcp/x",
+            ("/generic.test/mcp/x", "/auth.test/token"),
             &more,
         )
         .await;

@@ -16,6 +16,7 @@ mod client_credentials;
 mod custom;
 mod entered;
 mod entries;
+mod expired;
 mod install_plugin;
 mod jwt;
 mod mcp;
@@ -89,6 +90,9 @@ async fn start_at(
     let app = TestApp::start_with(&settings).await;
     (folder, app)
 }
+
+/// The setting of a server that soon gives a provider up.
+const IMPATIENT: (&str, &str) = ("LINKSPAN_OAUTH_TOKEN_TIMEOUT_MS", "1500");
 
 async fn integrate(app: &TestApp, provider: &str, base_url: &str) {
     let mut body = json!({ "unique_key": provider, "provider": provider });

@@ -1,14 +1,13 @@
 //! OAUTH2: each real template goes the whole way with a provider that verifies
 //! the client, the code, the redirect address, the challenge and refresh tokens.
 
-use std::time::Duration;
-
 use linkspan_simulator::strict::oauth2::{CLIENT_ID, CLIENT_SECRET, Provider, Shape};
 use linkspan_simulator::strict::{Answer, Misbehaviour, Strict};
 use linkspan_testkit::{Reply, TestApp};
 use serde_json::{Value, json};
 
-use super::{call, count, delete, follow, full, set_up, start_at};
+use super::expired::expect_one_refresh;
+use super::{IMPATIENT, call, count, delete, follow, full, set_up, start_at};
 use crate::refresh::{EXPIRED, shift};
 
 /// A template, and how its provider is.
@@ -154,6 +153,8 @@ async fn every_template_connects_calls_and_refreshes() {
         let after = full(&app, slug, id).await["credentials"].clone();
         let is_another = after["refresh_token"] != before["credentials"]["refresh_token"];
         assert_eq!(is_another, real.shape.rotates, "{slug}");
+        let of = (slug, id, "/x");
+        expect_one_refresh(&app, &strict, of, (real.shape.refresh, 1)).await;
         assert_eq!(strict.refusals(), [], "{slug}");
         delete(&app, slug, id).await;
         assert_eq!(count(&app).await, 0);
@@ -234,12 +235,10 @@ async fn what_goes_wrong_is_told_and_leaves_nothing() {
 async fn a_provider_that_hangs_is_given_up() {
     let [.., real] = REAL;
     let strict = provider(&real).await;
-    let (_folder, app) = start_at(&strict, &[real.slug], &[]).await;
+    let (_folder, app) = start_at(&strict, &[real.slug], &[IMPATIENT]).await;
     set_up(&app, real.slug, credentials(CLIENT_SECRET)).await;
     strict.misbehave(real.shape.token, Misbehaviour::Hang);
-    let page = authorise(&app, &strict, &real);
-    let page = tokio::time::timeout(Duration::from_secs(40), page).await;
-    let page = page.unwrap();
+    let page = authorise(&app, &strict, &real).await;
     assert!(
         page.status == 400 && text(&page).contains("in time"),
         "{page:?}"

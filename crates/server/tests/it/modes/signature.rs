@@ -5,13 +5,14 @@ use linkspan_testkit::TestApp;
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{call, connect, count, delete, full, id, integrate, refreshed, start_at};
+use super::expired::expect_one_refresh;
+use super::{IMPATIENT, call, connect, count, delete, full, id, integrate, refreshed, start_at};
 
 const ROUTE: &str = "/auth/signature/emarsys";
 
 async fn begin() -> (Strict, TempDir, TestApp) {
     let provider = signature::start("acme", "hush-1").await.unwrap();
-    let (folder, app) = start_at(&provider, &["emarsys"], &[]).await;
+    let (folder, app) = start_at(&provider, &["emarsys"], &[IMPATIENT]).await;
     integrate(&app, "emarsys", "").await;
     (provider, folder, app)
 }
@@ -51,6 +52,8 @@ async fn each_token_is_made_of_the_password_and_the_time() {
         200
     );
     assert_ne!(last_token(&provider), first);
+    let of = ("emarsys", &*connection, "/api/v2/x");
+    expect_one_refresh(&app, &provider, of, ("/nobody", 0)).await;
     delete(&app, "emarsys", &connection).await;
     assert_eq!(provider.refusals(), []);
 }
@@ -102,10 +105,12 @@ async fn a_password_that_the_provider_does_not_take_is_not_stored() {
             (400, "invalid_body")
         );
     }
-    provider.misbehave("/", Misbehaviour::Refuse);
-    assert_eq!(
-        connect(&app, ROUTE, "", entered).await.code(),
-        "connection_test_failed"
-    );
+    for misbehaviour in [Misbehaviour::Refuse, Misbehaviour::Hang] {
+        provider.misbehave("/", misbehaviour);
+        assert_eq!(
+            connect(&app, ROUTE, "", entered.clone()).await.code(),
+            "connection_test_failed"
+        );
+    }
     assert_eq!(count(&app).await, 0);
 }

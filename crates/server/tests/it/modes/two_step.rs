@@ -3,8 +3,9 @@
 use linkspan_simulator::strict::two_step::{self, PASSWORD, USER};
 use serde_json::{Value, json};
 
+use super::expired::expect_one_refresh;
 use super::refused::expect_refusals;
-use super::{call, connect, count, delete, full, id, integrate, refreshed, start_at};
+use super::{IMPATIENT, call, connect, count, delete, full, id, integrate, refreshed, start_at};
 
 /// Three providers: by a refresh token, in two steps, and with XML.
 fn providers() -> [(&'static str, Value); 3] {
@@ -52,19 +53,26 @@ async fn logins_carry_calls_and_are_renewed() {
             200,
             "{slug}"
         );
+        let renewal = match slug {
+            "valley" => ("/api.joinvalley.co/api/v1/auth/", 1),
+            "sellercloud" => ("/second.example/rest/api/token", 1),
+            _ => ("/api.intacct.com/", 1),
+        };
+        expect_one_refresh(&app, &provider, (slug, &*connection, "/x"), renewal).await;
         delete(&app, slug, &connection).await;
     }
     assert_eq!(provider.refusals(), []);
     let refreshes = provider.requests_to("/api.joinvalley.co/api/v1/auth/refresh-token");
-    assert_eq!(refreshes.len(), 2);
+    // Two were asked for; then a token ran out, and again while nothing was taken.
+    assert_eq!(refreshes.len(), 4);
     let calls = provider.requests_to("/second.example/rest/x");
-    assert_eq!(calls.len(), 2, "the API is where the first step said");
+    assert_eq!(calls.len(), 6, "the API is where the first step said");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_provider_does_not_take_is_not_stored() {
     let provider = two_step::start().await.unwrap();
-    let (_folder, app) = start_at(&provider, &["valley"], &[]).await;
+    let (_folder, app) = start_at(&provider, &["valley"], &[IMPATIENT]).await;
     integrate(&app, "valley", "").await;
     let wrong = json!({ "email": USER, "password": "planted-wrong" });
     let right = json!({ "email": USER, "password": PASSWORD });

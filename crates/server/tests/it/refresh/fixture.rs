@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::Text;
 use diesel_async::RunQueryDsl;
+use linkspan_shared::connections::live::{self, LiveKey};
 use linkspan_shared::events::of_connection;
 use linkspan_shared::{connections, integrations};
 use linkspan_simulator::Fault;
@@ -91,14 +92,11 @@ pub(crate) async fn shift(app: &TestApp, key: &str, connection: &str, left: Time
     let stored = connections::get(&mut conn, &keys, &integration, connection)
         .await
         .unwrap();
-    let mut credentials = stored.credentials;
-    if let linkspan_auth::Credentials::OAuth2(tokens) = &mut credentials {
-        tokens.expires_at = Some(Utc::now() + left);
-        tokens.issued_at = Utc::now() + left - TimeDelta::seconds(600);
-    }
+    let mut credentials = serde_json::to_value(&stored.credentials).unwrap();
+    set_life(&mut credentials, Utc::now() + left);
     let new = connections::NewConnection {
         connection_id: stored.connection_id,
-        credentials,
+        credentials: serde_json::from_value(credentials).unwrap(),
         connection_config: stored.connection_config,
         tags: stored.tags,
         end_user: stored.end_user,
@@ -108,6 +106,22 @@ pub(crate) async fn shift(app: &TestApp, key: &str, connection: &str, left: Time
     connections::upsert(&mut conn, &keys, &integration, &template, &new)
         .await
         .unwrap();
+    live::forget(&app.core, &LiveKey::new(environment, key, connection)).await;
+}
+
+/// Sets the times of all tokens in stored credentials of any mode.
+fn set_life(credentials: &mut Value, expires_at: DateTime<Utc>) {
+    let Value::Object(fields) = credentials else {
+        return;
+    };
+    if fields.contains_key("issued_at") {
+        let issued_at = expires_at - TimeDelta::seconds(600);
+        fields.insert("expires_at".to_owned(), json!(expires_at));
+        fields.insert("issued_at".to_owned(), json!(issued_at));
+    }
+    for (_, inner) in fields.iter_mut().filter(|(name, _)| *name != "raw") {
+        set_life(inner, expires_at);
+    }
 }
 
 /// The kinds of what happened to a connection, in order.

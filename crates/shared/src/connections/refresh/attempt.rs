@@ -90,7 +90,7 @@ async fn ask_provider(core: &Core, live: &Live, lease: &Lease) -> Result<Credent
     };
     let credentials = &live.connection.credentials;
     let client = begin::client_of(&live.integration, &live.template, credentials)?;
-    let provider = Outbound::open_while(&core.http, lease.guard());
+    let provider = Outbound::open_while(core, lease.guard());
     let fresh = linkspan_auth::refresh(client.as_ref(), &config, credentials, &provider).await?;
     if let Some(warning) = &fresh.warning {
         let connection = &live.connection.connection_id;
