@@ -18,6 +18,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same may succeed a little later: the server is away, stops, is
+    /// out of resources, or has two that wait for each other.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unavailable(_)
+                | Self::Query(diesel::result::Error::DatabaseError(
+                    DatabaseErrorKind::UnableToSendCommand
+                        | DatabaseErrorKind::ClosedConnection
+                        | DatabaseErrorKind::SerializationFailure
+                        | DatabaseErrorKind::ReadOnlyTransaction,
+                    _
+                ))
+        )
+    }
+
     /// Whether the failure is a unique constraint refusing a second row.
     #[must_use]
     pub fn is_unique_violation(&self) -> bool {
@@ -63,6 +80,20 @@ fn kind(code: &SqlState) -> DatabaseErrorKind {
         SqlState::READ_ONLY_SQL_TRANSACTION => DatabaseErrorKind::ReadOnlyTransaction,
         SqlState::NOT_NULL_VIOLATION => DatabaseErrorKind::NotNullViolation,
         SqlState::CHECK_VIOLATION => DatabaseErrorKind::CheckViolation,
+        _ => kind_of_class(code.code()),
+    }
+}
+
+/// For what says nothing about the statement: diesel has no kinds for "the server
+/// stops", "it is out of connections or memory" and "two waited for each other",
+/// and these mean the same to whoever wonders whether to try again.
+fn kind_of_class(code: &str) -> DatabaseErrorKind {
+    match code.get(..2) {
+        Some("40") => DatabaseErrorKind::SerializationFailure,
+        // 57: an operator's cancellation or shutdown; 08: the connection.
+        Some("08" | "57") => DatabaseErrorKind::ClosedConnection,
+        // 53: out of resources; 55: not now, a lock; 58: the server's own system.
+        Some("53" | "55" | "58") => DatabaseErrorKind::UnableToSendCommand,
         _ => DatabaseErrorKind::Unknown,
     }
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{self, Array, BigInt, Bool};
+use diesel::sql_types::{self, BigInt, Bool};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
 use uuid::Uuid;
 
 use crate::enqueue::milliseconds;
-use crate::{Error, limits};
+use crate::{Error, Settled, limits};
 
 /// A running job may stay over its limit for so long before it is taken from a
 /// worker that does not end it.
@@ -133,27 +133,16 @@ pub async fn recover(conn: &mut Connection) -> Result<Vec<i64>, Error> {
     Ok(ids.into_iter().map(|row| row.id).collect())
 }
 
-/// Hands jobs back that this worker holds by the table and does not run.
+/// Hands jobs back that this worker holds by the table and does not run, under
+/// the fences that it was told of: what it has claimed since stays its own.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn hand_back(conn: &mut Connection, worker: Uuid, ids: &[i64]) -> Result<(), Error> {
-    let held: Vec<Held> = sql_query(
-        "SELECT id, fence, cancel_requested FROM jobs.jobs \
-         WHERE state = 'running' AND worker = $1 AND id = ANY($2)",
-    )
-    .bind::<sql_types::Uuid, _>(worker)
-    .bind::<Array<BigInt>, _>(ids)
-    .load(conn)
-    .await?;
-    let settlements: Vec<_> = held
-        .into_iter()
-        .map(|held| crate::Settlement {
-            id: held.id,
-            fence: held.fence,
-            outcome: crate::Outcome::Released,
-        })
-        .collect();
-    crate::settle(conn, &settlements).await?;
-    Ok(())
+pub async fn hand_back(conn: &mut Connection, held: &[Held]) -> Result<Settled, Error> {
+    let released = |held: &Held| crate::Settlement {
+        id: held.id,
+        fence: held.fence,
+        outcome: crate::Outcome::Released,
+    };
+    crate::settle(conn, &held.iter().map(released).collect::<Vec<_>>()).await
 }

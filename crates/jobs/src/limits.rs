@@ -28,7 +28,8 @@ pub async fn set(conn: &mut Connection, key: &str, max_running: Option<u32>) -> 
             .bind::<Integer, _>(i32::try_from(max).unwrap_or(i32::MAX))
             .execute(conn)
             .await?;
-            unpark(conn).await
+            unpark(conn).await?;
+            Ok(())
         }
         None => {
             conn.transaction(async |conn: &mut Connection| {
@@ -65,12 +66,11 @@ const UNPARKED: &str = "id = ANY(ARRAY( \
         FOR UPDATE SKIP LOCKED) p \
     WHERE l.running < l.max_running))";
 
-/// Brings back parked jobs for which there is a place now.
+/// Brings back parked jobs for which there is a place now; returns how many.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn unpark(conn: &mut Connection) -> Result<(), Error> {
+pub async fn unpark(conn: &mut Connection) -> Result<usize, Error> {
     let statement = format!("UPDATE jobs.jobs j SET {NEXT_TURN} WHERE {UNPARKED}");
-    sql_query(statement).execute(conn).await?;
-    Ok(())
+    Ok(sql_query(statement).execute(conn).await?)
 }

@@ -76,9 +76,20 @@ impl Settlement {
     }
 }
 
+/// What settling came to.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// The jobs that were still held: whoever is not among them was taken from
+    /// this worker, and what it did does not count.
+    pub ids: Vec<i64>,
+    /// How many others became ready by it, since they waited for a place.
+    pub unparked: usize,
+}
+
 /// `mine` are the jobs that are still held under the fence that is named. Their
 /// rows are locked by id, since a cancellation may hold some, and then the limits'
-/// by key: the order in which everybody locks both.
+/// by key: the order in which everybody locks both. A job that somebody cancelled
+/// while it ran does not run again, however its run ended.
 ///
 /// Who has a worker is running. Asked for by its state, the planner would take the
 /// index of what runs, believe it empty as it was when it was last analysed, and
@@ -86,7 +97,10 @@ impl Settlement {
 const SETTLE: &str = "WITH said AS MATERIALIZED ( \
         SELECT * FROM unnest($1, $2, $3, $4, $5) AS s (id, fence, outcome, text, delay_ms)), \
     mine AS MATERIALIZED ( \
-        SELECT j.id, s.outcome, s.text, s.delay_ms, j.group_key, j.tenant, j.counts_in_group, \
+        SELECT j.id, CASE WHEN j.cancel_requested AND s.outcome IN ('retried', 'released', 'dead') \
+                THEN 'cancelled' ELSE s.outcome END AS outcome, \
+            CASE WHEN NOT j.cancel_requested OR s.outcome = 'succeeded' THEN s.text END AS text, \
+            s.delay_ms, j.group_key, j.tenant, j.counts_in_group, \
             j.counts_in_tenant \
         FROM said s JOIN jobs.jobs j ON j.id = s.id \
         WHERE j.fence = s.fence AND j.worker IS NOT NULL ORDER BY j.id FOR UPDATE OF j), \
@@ -133,15 +147,14 @@ struct Row {
 }
 
 /// Writes down what became of jobs, in one statement, and gives their places to
-/// others. Returns the ids of those that were still held: whoever is not among
-/// them was taken from this worker, and what it did does not count.
+/// others.
 ///
 /// # Errors
 /// When the database fails. The statement may have taken effect all the same;
 /// repeating it is harmless, and then returns fewer ids.
-pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Vec<i64>, Error> {
+pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Settled, Error> {
     if all.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Settled::default());
     }
     let rows: Vec<Row> = sql_query(SETTLE)
         .bind::<Array<BigInt>, _>(all.iter().map(|s| s.id).collect::<Vec<_>>())
@@ -153,10 +166,14 @@ pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Vec<i64
         .await?;
     // Not in the statement above: whoever parked a job while it waited for a
     // limit's row is seen by a later statement only.
-    if rows.iter().any(|row| row.is_limited) {
-        limits::unpark(conn).await?;
-    }
-    Ok(rows.into_iter().map(|row| row.id).collect())
+    let unparked = match rows.iter().any(|row| row.is_limited) {
+        true => limits::unpark(conn).await?,
+        false => 0,
+    };
+    Ok(Settled {
+        ids: rows.into_iter().map(|row| row.id).collect(),
+        unparked,
+    })
 }
 
 fn text(outcome: &Outcome) -> Option<String> {

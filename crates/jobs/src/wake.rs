@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use diesel_async::SimpleAsyncConnection as _;
-use linkspan_db::Database;
+use linkspan_db::{Connection, Database};
 use tokio::sync::Notify;
 
 /// The channel of `NOTIFY`.
@@ -26,6 +26,7 @@ pub struct Waker(Arc<Signals>);
 #[derive(Debug, Default)]
 struct Signals {
     here: Notify,
+    keeper: Notify,
     elsewhere: Notify,
 }
 
@@ -39,13 +40,19 @@ impl Waker {
     /// To be called after the commit of what enqueued, cancelled or scheduled
     /// something. Never waits.
     pub fn wake(&self) {
-        self.0.here.notify_one();
+        self.wake_here();
         self.0.elsewhere.notify_one();
     }
 
     /// Wakes the worker of this process alone: it was told from elsewhere.
     pub fn wake_here(&self) {
         self.0.here.notify_one();
+        self.0.keeper.notify_one();
+    }
+
+    /// Wakes the workers of other processes alone.
+    pub fn wake_elsewhere(&self) {
+        self.0.elsewhere.notify_one();
     }
 
     /// Waits to be woken; once woken before, not at all.
@@ -53,20 +60,30 @@ impl Waker {
         self.0.here.notified().await;
     }
 
+    /// The same for the one who makes due jobs ready: whoever claims may have no
+    /// time to pass it on.
+    pub async fn keeper_woken(&self) {
+        self.0.keeper.notified().await;
+    }
+
     /// Tells other processes, until it is cancelled. One task in each process
     /// that enqueues.
     pub async fn tell_others(self, db: Database) {
         loop {
             self.0.elsewhere.notified().await;
-            let told = async {
-                let mut conn = db.conn().await?;
-                conn.batch_execute(&format!("NOTIFY {CHANNEL}")).await?;
-                Ok::<_, linkspan_db::Error>(())
-            };
+            let told = async { tell(&mut *db.conn().await?).await };
             if let Err(error) = told.await {
                 tracing::debug!(%error, "workers were not woken; they look for themselves");
             }
             tokio::time::sleep(DEBOUNCE).await;
         }
     }
+}
+
+/// Tells the workers of all processes at once, without a [`Waker`].
+///
+/// # Errors
+/// When the database fails.
+pub async fn tell(conn: &mut Connection) -> Result<(), linkspan_db::Error> {
+    Ok(conn.batch_execute(&format!("NOTIFY {CHANNEL}")).await?)
 }

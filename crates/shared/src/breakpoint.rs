@@ -8,6 +8,15 @@
 //! | `refresh.answered` | The provider has answered; nothing is stored. |
 //! | `refresh.stored` | The answer is stored; the lease is still held. |
 //! | `refresh.released` | All is done; nobody has been told. |
+//! | `job.taken` | A claim has committed; none of its jobs has begun. |
+//! | `job.claimed` | A job is about to run. |
+//! | `job.ran` | It has run; nobody knows how it ended. |
+//! | `job.settling` | What became of jobs is about to be written. |
+//! | `job.settled` | It is written; the worker still counts them as its own. |
+//! | `keeper.promoted` | Delayed jobs that are due are ready. |
+//! | `keeper.ticked` | Schedules that are due have their jobs. |
+//! | `keeper.recovered` | Jobs of lost workers are to run again. |
+//! | `worker.leaving` | It is to stop, and holds nothing; its lease still counts. |
 
 #[cfg(debug_assertions)]
 static HOOK: std::sync::OnceLock<fn(&'static str)> = std::sync::OnceLock::new();

@@ -10,8 +10,11 @@
 
 mod app;
 mod database;
+mod process;
 mod relocate;
+pub mod workload;
 
 pub use app::{AnotherServer, Reply, TestApp};
 pub use database::TestDatabase;
+pub use process::{WorkerProcess, WorkerProgram};
 pub use relocate::{relocate, relocated};

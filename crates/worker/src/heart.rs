@@ -40,6 +40,7 @@ pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
     let mut conn = worker.db.conn().await?;
     let asked = Instant::now();
     let held = lease::heartbeat(&mut conn, worker.id, worker.settings.lease).await?;
+    worker.jobs.beat_at(asked);
     // Before comparing: when no claim is under way now, all that earlier ones
     // brought is known here.
     let is_claiming = worker.is_claiming.load(Ordering::SeqCst);
@@ -49,7 +50,8 @@ pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
             jobs = unknown.len(),
             "handing back jobs of a claim whose answer was lost"
         );
-        lease::hand_back(&mut conn, worker.id, &unknown).await?;
+        lease::hand_back(&mut conn, &unknown).await?;
+        worker.waker.wake();
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use linkspan_jobs::kind::exponential;
 use linkspan_jobs::{Claimed, Outcome};
 use linkspan_shared::breakpoint;
 use uuid::Uuid;
@@ -14,14 +15,22 @@ use crate::registry::{Handler, Output, Registry};
 use crate::{Context, Failure, Retry};
 
 /// How long a run that is told to end may take for it.
-const GRACE: Duration = Duration::from_secs(5);
+pub(crate) const GRACE: Duration = Duration::from_secs(5);
 /// How long a job waits whose kind this worker does not know: during an upgrade
 /// another one does.
 const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 
+/// Runs a job to its end, also when what is around the run panics: a kind's
+/// back-off, or what its future does when it is dropped.
+pub(crate) async fn run_guarded(registry: &Registry, job: &Claimed, end: &End) -> Option<Outcome> {
+    let run = AssertUnwindSafe(run(registry, job, end)).catch_unwind();
+    run.await
+        .unwrap_or_else(|panic| Some(failed(job, panicked(&*panic), exponential)))
+}
+
 /// Runs a job to its end, whatever that is. Nothing is to be settled when it is
 /// another's by now.
-pub(crate) async fn run(registry: &Registry, job: &Claimed, end: &End) -> Option<Outcome> {
+async fn run(registry: &Registry, job: &Claimed, end: &End) -> Option<Outcome> {
     if job.is_late {
         return Some(Outcome::Expired);
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use linkspan_jobs::{Error, limits, promote, recover, schedules, stats};
+use linkspan_shared::breakpoint;
 
 use crate::metrics;
 use crate::runner::Worker;
@@ -33,14 +34,20 @@ pub(crate) async fn run(worker: Arc<Worker>) {
         let patrol_due = worker.settings.lease / 3;
         if last_patrol.is_none_or(|at| at.elapsed() >= patrol_due) {
             last_patrol = Some(Instant::now());
-            if let Err(error) = patrol(&worker).await {
-                tracing::warn!(%error, "lost jobs could not be looked for; trying again");
+            match patrol(&worker).await {
+                // They wait for less than what was due next before.
+                Ok(true) => worker.keeper_wake.notify_one(),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "lost jobs could not be looked for; trying again");
+                }
             }
         }
         tokio::time::sleep(least).await;
         tokio::select! {
             () = tokio::time::sleep(next.saturating_sub(least).min(patrol_due)) => {}
             () = worker.keeper_wake.notified() => {}
+            () = worker.waker.keeper_woken() => {}
         }
     }
 }
@@ -57,25 +64,27 @@ struct Look {
 async fn look(worker: &Worker) -> Result<Look, Error> {
     let mut conn = worker.db.conn().await?;
     let promoted = promote::promote(&mut conn).await?;
+    breakpoint::reach("keeper.promoted");
     let tick = schedules::tick(&mut conn).await?;
+    breakpoint::reach("keeper.ticked");
     let made = promoted.count + tick.made;
-    if made > 0 {
-        worker.waker.wake_here();
-    }
+    worker.ready(made);
     metrics::ticked(&tick);
     let next = [promoted.next, tick.next].into_iter().flatten().min();
     Ok(Look { made, next })
 }
 
-async fn patrol(worker: &Worker) -> Result<(), Error> {
+/// Whether jobs were taken from lost workers.
+async fn patrol(worker: &Worker) -> Result<bool, Error> {
     let mut conn = worker.db.conn().await?;
     let recovered = recover(&mut conn).await?;
+    breakpoint::reach("keeper.recovered");
     if !recovered.is_empty() {
         tracing::warn!(jobs = ?recovered, "jobs were taken from workers that are gone");
     }
     promote::expire(&mut conn).await?;
     // Whoever frees a place unparks; he may have died in between.
-    limits::unpark(&mut conn).await?;
+    worker.ready(limits::unpark(&mut conn).await?);
     metrics::counted(&stats::count(&mut conn).await?);
-    Ok(())
+    Ok(!recovered.is_empty())
 }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use linkspan_db::Database;
 use linkspan_jobs::claim::{Claim, Reach, WINDOW};
-use linkspan_jobs::{Claimed, Error, Settlement, Waker, lease};
+use linkspan_jobs::{Claimed, Error, Settlement, Waker, lease, wake};
+use linkspan_shared::breakpoint;
 use secrecy::SecretString;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, JoinSet};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::context::Why;
+use crate::job::GRACE;
 use crate::looks::Looks;
 use crate::running::Jobs;
 use crate::{Registry, heart, job, keeper, listen, metrics, settler};
@@ -50,6 +52,7 @@ pub(crate) struct Worker {
     pub(crate) is_claiming: AtomicBool,
     pub(crate) is_listening: AtomicBool,
     pub(crate) keeper_wake: Notify,
+    dispatcher_wake: Notify,
     pub(crate) heart_wake: Notify,
     registry: Registry,
     busy: AtomicUsize,
@@ -60,6 +63,17 @@ impl Worker {
     pub(crate) fn wake_all(&self) {
         self.waker.wake_here();
         self.heart_wake.notify_one();
+    }
+
+    /// So many jobs became ready by what this worker did. What it has no room for,
+    /// others are to look at.
+    pub(crate) fn ready(&self, count: usize) {
+        if count > 0 {
+            self.dispatcher_wake.notify_one();
+        }
+        if count > self.free() {
+            self.waker.wake_elsewhere();
+        }
     }
 
     /// How long to go without looking.
@@ -79,6 +93,23 @@ impl Worker {
         let mut conn = self.db.conn().await?;
         linkspan_jobs::claim(&mut conn, self.id, count, window, reach).await
     }
+
+    /// Renews a lease that may have run out while the process stood still, since
+    /// what is claimed without one is another's at once.
+    async fn is_leased(&self) -> Result<(), Error> {
+        let late = self.settings.lease / 2;
+        match self.jobs.since_beat() {
+            Some(since) if since < late => Ok(()),
+            _ => heart::beat(self).await,
+        }
+    }
+
+    /// Off the list, and others look for what was handed back.
+    async fn leave(&self) -> Result<(), Error> {
+        let mut conn = self.db.conn().await?;
+        lease::leave(&mut conn, self.id).await?;
+        Ok(wake::tell(&mut conn).await?)
+    }
 }
 
 /// A worker at work.
@@ -97,13 +128,14 @@ pub fn start(db: Database, waker: Waker, registry: Registry, settings: Settings)
     let listen = settings.listen.clone();
     let worker = Arc::new(Worker {
         id: Uuid::now_v7(),
-        db: db.clone(),
+        db,
         waker,
         settings,
         jobs: Arc::new(Jobs::default()),
         is_claiming: AtomicBool::new(false),
         is_listening: AtomicBool::new(false),
         keeper_wake: Notify::new(),
+        dispatcher_wake: Notify::new(),
         heart_wake: Notify::new(),
         registry,
         busy: AtomicUsize::new(0),
@@ -124,7 +156,7 @@ pub fn start(db: Database, waker: Waker, registry: Registry, settings: Settings)
         others.spawn(listen::run(Arc::clone(&worker), url));
     }
     Running {
-        settler: tokio::spawn(settler::run(db, settlements, Arc::clone(&worker.jobs))),
+        settler: tokio::spawn(settler::run(Arc::clone(&worker), settlements)),
         dispatcher: tokio::spawn(dispatch(Arc::clone(&worker), ended, stop.clone())),
         worker,
         stop,
@@ -154,13 +186,17 @@ impl Running {
         self.worker.jobs.end_all(Why::Stopping);
         // Each run holds a clone of it.
         drop(ended);
-        if self.settler.await.is_err() {
-            tracing::error!("the settler of jobs failed");
+        // Beyond the lease they are another's, whatever is written then.
+        match tokio::time::timeout(GRACE + self.worker.settings.lease, self.settler).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the settler of jobs failed"),
+            Err(_) => tracing::error!(
+                "the database is away: jobs could not be handed back, and run again when it is there"
+            ),
         }
         self.others.shutdown().await;
-        if let Ok(mut conn) = self.worker.db.conn().await
-            && let Err(error) = lease::leave(&mut conn, self.worker.id).await
-        {
+        breakpoint::reach("worker.leaving");
+        if let Err(error) = self.worker.leave().await {
             tracing::warn!(%error, "the worker stays on the list until its lease has run out");
         }
     }
@@ -196,10 +232,15 @@ async fn dispatch(
         }
         let free = worker.free();
         worker.is_claiming.store(true, Ordering::SeqCst);
+        let leased = worker.is_leased().await;
         let began = Instant::now();
         let reach = looks.next(began);
-        let claimed = worker.claim(free, window.max(free), reach).await;
+        let claimed = match leased {
+            Ok(()) => worker.claim(free, window.max(free), reach).await,
+            Err(error) => Err(error),
+        };
         looks.ended(reach, began, Instant::now());
+        breakpoint::reach("job.taken");
         let (is_done, wait) = match claimed {
             Ok(claim) => {
                 // Much was put aside: look further at once.
@@ -228,7 +269,8 @@ async fn dispatch(
         metrics::slots(worker.settings.slots, worker.busy.load(Ordering::SeqCst));
         let told = async {
             tokio::select! {
-                () = worker.waker.woken() => worker.keeper_wake.notify_one(),
+                () = worker.waker.woken() => {}
+                () = worker.dispatcher_wake.notified() => {}
                 () = tokio::time::sleep(wait) => {}
             }
         };
@@ -267,7 +309,7 @@ fn begin(worker: &Arc<Worker>, job: Claimed, ended: &mpsc::Sender<Settlement>) {
     let (worker, ended) = (Arc::clone(worker), ended.clone());
     tokio::spawn(async move {
         let began = Instant::now();
-        let outcome = job::run(&worker.registry, &job, &end).await;
+        let outcome = job::run_guarded(&worker.registry, &job, &end).await;
         metrics::ended(&job.kind, outcome.as_ref(), began.elapsed());
         match outcome {
             // The settler ends after every run.

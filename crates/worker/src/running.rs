@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use linkspan_jobs::Claimed;
 use linkspan_jobs::lease::Held;
@@ -11,7 +11,10 @@ use crate::context::{End, Why};
 
 /// What this worker holds, until it is settled.
 #[derive(Debug, Default)]
-pub(crate) struct Jobs(Mutex<HashMap<i64, Job>>);
+pub(crate) struct Jobs {
+    held: Mutex<HashMap<i64, Job>>,
+    beat: Mutex<Option<Instant>>,
+}
 
 #[derive(Debug)]
 struct Job {
@@ -23,7 +26,7 @@ struct Job {
 impl Jobs {
     fn locked(&self) -> std::sync::MutexGuard<'_, HashMap<i64, Job>> {
         // Nothing under this lock can leave the map half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn add(&self, job: &Claimed) -> End {
@@ -33,7 +36,10 @@ impl Jobs {
             end: end.clone(),
             since: Instant::now(),
         };
-        self.locked().insert(job.id, entry);
+        // Taken from this worker, and claimed by it again before it has heard.
+        if let Some(earlier) = self.locked().insert(job.id, entry) {
+            earlier.end.tell(Why::Lost);
+        }
         end
     }
 
@@ -45,6 +51,18 @@ impl Jobs {
                 jobs.remove(&id);
             }
         }
+    }
+
+    /// The lease counts from then.
+    pub(crate) fn beat_at(&self, at: Instant) {
+        let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        *beat = Some(at);
+    }
+
+    /// How long ago the lease was renewed; none if it never was.
+    pub(crate) fn since_beat(&self) -> Option<Duration> {
+        let beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
+        beat.map(|at| at.elapsed())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -60,7 +78,7 @@ impl Jobs {
     /// Compares with what the table said this worker holds, asked at `asked`:
     /// ends what somebody cancelled and what was lost. Returns what is held and
     /// not known here.
-    pub(crate) fn compare(&self, held: &[Held], asked: Instant) -> Vec<i64> {
+    pub(crate) fn compare(&self, held: &[Held], asked: Instant) -> Vec<Held> {
         let jobs = self.locked();
         let by_id: HashMap<i64, &Held> = held.iter().map(|held| (held.id, held)).collect();
         for (id, job) in jobs.iter() {
@@ -74,6 +92,6 @@ impl Jobs {
             }
         }
         let unknown = held.iter().filter(|held| !jobs.contains_key(&held.id));
-        unknown.map(|held| held.id).collect()
+        unknown.copied().collect()
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use linkspan_db::{Database, Error as DbError};
-use linkspan_jobs::{Error, Outcome, Settlement};
+use linkspan_jobs::{Error, Outcome, Settled, Settlement};
 use linkspan_shared::breakpoint;
 use tokio::sync::mpsc;
 
-use crate::running::Jobs;
+use crate::runner::Worker;
 
 /// Settlements in one statement.
 const BATCH: usize = 500;
@@ -17,11 +16,11 @@ const WAIT: Duration = Duration::from_millis(250);
 
 /// Settles what comes until nobody can send any more. While the database is away
 /// it waits: what was done counts if it is back before the lease has run out.
-pub(crate) async fn run(db: Database, mut ended: mpsc::Receiver<Settlement>, jobs: Arc<Jobs>) {
+pub(crate) async fn run(worker: Arc<Worker>, mut ended: mpsc::Receiver<Settlement>) {
     let mut batch = Vec::with_capacity(BATCH);
     while ended.recv_many(&mut batch, BATCH).await > 0 {
         breakpoint::reach("job.settling");
-        let settled = settle_all(&db, &mut batch).await;
+        let (settled, unparked) = settle_all(&worker, &mut batch).await;
         breakpoint::reach("job.settled");
         let refused = batch.len().saturating_sub(settled);
         if refused > 0 {
@@ -30,66 +29,66 @@ pub(crate) async fn run(db: Database, mut ended: mpsc::Receiver<Settlement>, job
                 "runs do not count: their jobs were taken from this worker"
             );
         }
-        jobs.remove(batch.iter().map(|one| (one.id, one.fence)));
+        worker
+            .jobs
+            .remove(batch.iter().map(|one| (one.id, one.fence)));
+        worker.ready(unparked);
+        let is_retry = |one: &Settlement| matches!(one.outcome, Outcome::Retry { .. });
+        if batch.iter().any(is_retry) {
+            worker.keeper_wake.notify_one();
+        }
         batch.clear();
     }
 }
 
-async fn settle_all(db: &Database, batch: &mut [Settlement]) -> usize {
-    loop {
-        match settle(db, batch).await {
-            Ok(settled) => return settled,
-            Err(Error::Database(DbError::Unavailable(error))) => {
-                tracing::warn!(error, "jobs cannot be settled; trying again");
-                tokio::time::sleep(WAIT).await;
-            }
-            Err(error) if is_connection_lost(&error) => {
-                tracing::warn!(%error, "jobs could not be settled; trying again");
-                tokio::time::sleep(WAIT).await;
-            }
-            Err(error) => {
-                tracing::error!(%error, "jobs cannot be settled together; trying one by one");
-                return settle_each(db, batch).await;
-            }
+/// How many were still held, and how many others became ready.
+async fn settle_all(worker: &Worker, batch: &mut [Settlement]) -> (usize, usize) {
+    match settle_patiently(worker, batch).await {
+        Ok(settled) => (settled.ids.len(), settled.unparked),
+        Err(error) => {
+            tracing::error!(%error, "jobs cannot be settled together; trying one by one");
+            settle_each(worker, batch).await
         }
     }
 }
 
 /// One that the database refuses must not keep the others from being settled.
-async fn settle_each(db: &Database, batch: &mut [Settlement]) -> usize {
-    let mut settled = 0;
+async fn settle_each(worker: &Worker, batch: &mut [Settlement]) -> (usize, usize) {
+    let (mut held, mut unparked) = (0, 0);
     for one in batch {
-        match settle(db, std::slice::from_ref(one)).await {
-            Ok(count) => settled += count,
-            Err(error) => {
-                tracing::error!(job = one.id, %error, "a job cannot be settled as it ended");
-                let error = format!("what became of it cannot be stored: {error}");
-                one.outcome = Outcome::Dead { error };
-                settled += settle(db, std::slice::from_ref(one)).await.unwrap_or(0);
+        let mut settled = settle_patiently(worker, std::slice::from_ref(one)).await;
+        if let Err(error) = settled {
+            tracing::error!(job = one.id, %error, "a job cannot be settled as it ended");
+            let error = format!("what became of it cannot be stored: {error}");
+            one.outcome = Outcome::Dead { error };
+            settled = settle_patiently(worker, std::slice::from_ref(one)).await;
+        }
+        match settled {
+            Ok(settled) => {
+                held += settled.ids.len();
+                unparked += settled.unparked;
             }
+            // The next heartbeat hands it back.
+            Err(error) => tracing::error!(job = one.id, %error, "a job cannot be settled at all"),
         }
     }
-    settled
+    (held, unparked)
 }
 
-async fn settle(db: &Database, batch: &[Settlement]) -> Result<usize, Error> {
-    let mut conn = db.conn().await?;
-    Ok(linkspan_jobs::settle(&mut conn, batch).await?.len())
+/// Tries again for as long as it is not the settlements that are refused.
+async fn settle_patiently(worker: &Worker, batch: &[Settlement]) -> Result<Settled, Error> {
+    loop {
+        match settle(worker, batch).await {
+            Err(Error::Database(error)) if error.is_transient() => {
+                tracing::warn!(%error, "jobs could not be settled; trying again");
+                tokio::time::sleep(WAIT).await;
+            }
+            done => return done,
+        }
+    }
 }
 
-fn is_connection_lost(error: &Error) -> bool {
-    use diesel::result::{DatabaseErrorKind, Error as Query};
-    let Error::Database(DbError::Query(query)) = error else {
-        return false;
-    };
-    matches!(
-        query,
-        Query::DatabaseError(
-            DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::SerializationFailure
-                | DatabaseErrorKind::ReadOnlyTransaction,
-            _
-        )
-    )
+async fn settle(worker: &Worker, batch: &[Settlement]) -> Result<Settled, Error> {
+    let mut conn = worker.db.conn().await?;
+    linkspan_jobs::settle(&mut conn, batch).await
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::sql_types::{Array, BigInt, Nullable, Text, Timestamptz};
 use diesel::{QueryableByName, sql_query};
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection as _};
 use linkspan_db::Connection;
 
 use super::Spec;
@@ -14,6 +14,10 @@ use crate::enqueue::TURNS;
 
 /// Schedules looked at in one transaction.
 const PAGE: usize = 1_000;
+
+/// A process that stands still in the middle keeps its rows locked, and others
+/// pass them over: after so long the server ends it.
+const STANDSTILL: &str = "5s";
 
 /// What a look at the schedules came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -91,6 +95,10 @@ fn make() -> String {
 /// When the database fails; then nothing was made.
 pub async fn tick(conn: &mut Connection) -> Result<Tick, Error> {
     conn.transaction(async |conn: &mut Connection| {
+        conn.batch_execute(&format!(
+            "SET LOCAL idle_in_transaction_session_timeout = '{STANDSTILL}'"
+        ))
+        .await?;
         let due: Vec<Due> = sql_query(DUE)
             .bind::<BigInt, _>(i64::try_from(PAGE).unwrap_or(i64::MAX))
             .load(&mut *conn)

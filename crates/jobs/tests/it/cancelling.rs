@@ -39,6 +39,31 @@ async fn waiting_jobs_are_gone_and_running_ones_are_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_job_does_not_run_again_however_its_run_ends() {
+    let world = World::new().await;
+    let failed = || "no luck".to_owned();
+    let ends = [
+        Outcome::Retry {
+            error: failed(),
+            after: std::time::Duration::ZERO,
+        },
+        Outcome::Dead { error: failed() },
+        Outcome::Released,
+    ];
+    for outcome in ends {
+        world.add(&[job(1).unique_key("k")]).await;
+        let taken = world.take(1).await.remove(0);
+        let which = Which::Id(taken.id);
+        let told = cancel(&mut *world.conn().await, which).await.unwrap();
+        assert_eq!(told.running, 1);
+        assert!(world.settle(&taken, outcome.clone()).await);
+        assert_eq!(world.count("jobs.jobs").await, 0, "{outcome:?}");
+    }
+    let kept = "jobs.finished WHERE outcome = 'cancelled' AND output IS NULL";
+    assert_eq!(world.count(kept).await, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_cancellation_that_meets_a_claim_reaches_the_job_in_either_order() {
     let world = World::new().await;
     for round in 0..40 {

@@ -80,10 +80,14 @@ async fn a_heartbeat_says_what_is_held_and_what_nobody_wants_any_more() {
     assert_eq!(wanted, [(taken[0].id, false), (taken[1].id, true)]);
 
     // A claim whose answer was lost: the worker knows nothing of the first.
-    lease::hand_back(&mut conn, world.worker, &[taken[0].id])
-        .await
-        .unwrap();
+    let first = held[0];
+    assert_eq!(first.id, taken[0].id);
+    lease::hand_back(&mut conn, &[first]).await.unwrap();
     assert_eq!(world.take(1).await[0].attempt, 1);
+
+    // What it has claimed since is no longer what it was told of.
+    let stale = lease::hand_back(&mut conn, &[first]).await.unwrap();
+    assert_eq!(stale, linkspan_jobs::Settled::default());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -86,7 +86,7 @@ impl World {
             linkspan_jobs::settle(&mut *self.conn().await, &[Settlement::new(job, outcome)])
                 .await
                 .unwrap();
-        settled == [job.id]
+        settled.ids == [job.id]
     }
 
     pub(crate) async fn succeed(&self, jobs: &[Claimed]) {
@@ -97,7 +97,7 @@ impl World {
         let settled = linkspan_jobs::settle(&mut *self.conn().await, &all)
             .await
             .unwrap();
-        assert_eq!(settled.len(), jobs.len());
+        assert_eq!(settled.ids.len(), jobs.len());
     }
 
     /// Makes what is delayed due, and ready.

@@ -19,8 +19,12 @@ use crate::{meter, pages};
 
 pub(crate) fn configure(routes: &mut Routes<'_>) {
     routes!(routes; list, get, templates);
-    let logos = "/images/template-logos/{provider}.svg";
-    meter::serve(routes.config, Method::GET, logos, logo);
+    meter::serve(
+        routes.config,
+        Method::GET,
+        "/images/template-logos/{provider}.svg",
+        logo,
+    );
 }
 
 #[utoipa::path(

@@ -7,9 +7,8 @@ use actix_web::{HttpResponse, web};
 use crate::meter;
 
 pub(crate) fn configure(config: &mut web::ServiceConfig) {
-    for path in ["/connect/telemetry", "/cli/telemetry"] {
-        meter::serve(config, Method::POST, path, forget);
-    }
+    meter::serve(config, Method::POST, "/connect/telemetry", forget);
+    meter::serve(config, Method::POST, "/cli/telemetry", forget);
 }
 
 async fn forget() -> HttpResponse {

@@ -165,7 +165,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
 }
 
 /// The routes that the document describes, and those that the source registers
-/// beside it, by `.route("path", web::method()…`.
+/// beside it, by `meter::serve(…, Method::METHOD, "path", …`.
 fn registered() -> Vec<String> {
     let document = serde_json::to_value(linkspan_server::openapi::document()).unwrap();
     let mut found = Vec::new();
@@ -180,10 +180,11 @@ fn registered() -> Vec<String> {
     for file in sources {
         let text = std::fs::read_to_string(file).unwrap();
         let text: String = text.split_whitespace().collect();
-        for call in text.split(".route(\"").skip(1) {
-            let (path, rest) = call.split_once("\",web::").unwrap();
-            let (method, _) = rest.split_once("()").unwrap();
-            found.push(format!("{} {path}", method.to_uppercase()));
+        for call in text.split("meter::serve(").skip(1) {
+            let (_, rest) = call.split_once("Method::").unwrap();
+            let (method, rest) = rest.split_once(",\"").unwrap();
+            let (path, _) = rest.split_once('"').unwrap();
+            found.push(format!("{method} {path}"));
         }
     }
     found.sort();

@@ -90,11 +90,11 @@ pub async fn get(core: &Core, key: LiveKey, freshness: Freshness) -> Result<Arc<
 /// dozens of the same would keep the processors from the calls for tens of
 /// milliseconds. Nothing when each has to see for itself.
 async fn cached(core: &Core, key: &LiveKey) -> Result<Option<Arc<Live>>, Error> {
-    let live = core.live.get(key).await;
-    let is_found = live.is_some();
-    let live = live.filter(|live| !refresh::is_wanted(live));
+    let held = core.live.get(key).await;
+    let is_held = held.is_some();
+    let live = held.filter(|live| !refresh::is_wanted(live));
     core.meter.connections.count(live.is_some());
-    if is_found {
+    if is_held {
         return Ok(live);
     }
     if core.settings.cache_life.is_zero() {

@@ -1,1 +1,15 @@
 //! What the worker promises.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod ending;
+mod failing;
+mod fairness;
+mod schedules;
+mod settling;
+mod waking;
+mod world;

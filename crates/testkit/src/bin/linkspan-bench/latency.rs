@@ -29,9 +29,14 @@ pub(crate) enum Way {
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Before the first counts.
 const WARM_UP: usize = 20;
-/// Up to so long after one job has run the next is enqueued, so that nothing is
-/// in step.
-const PAUSE_MS: usize = 17;
+/// After one job has run the next is enqueued within this time, in no step with
+/// what the worker waits for.
+const fn pause(by: Way, n: u64) -> Duration {
+    Duration::from_millis(match by {
+        Way::Here | Way::Notify => n * 7 % 17,
+        Way::Poll => n * 617 % 1_000,
+    })
+}
 
 pub(crate) async fn run(db: &Database, url: &SecretString, by: Way, count: usize) -> Result<Value> {
     let (ran, mut runs) = unbounded_channel();
@@ -67,7 +72,7 @@ pub(crate) async fn run(db: &Database, url: &SecretString, by: Way, count: usize
             latencies.push(begun.elapsed().as_secs_f64() * 1e3);
         }
         drop(conn);
-        sleep(Duration::from_millis((n * 7 % PAUSE_MS) as u64)).await;
+        sleep(pause(by, id)).await;
     }
     worker.stop().await;
     teller.abort();

@@ -3,6 +3,7 @@
 
 mod api;
 mod auth;
+mod jobs;
 mod plan;
 mod process;
 mod random;
@@ -45,22 +46,43 @@ enum Run {
         #[arg(long, value_enum)]
         provider: Provider,
     },
+    /// Jobs, while the processes that run them are killed and stopped.
+    Jobs {
+        /// The `linkspan-test-worker` that is tried.
+        #[arg(long)]
+        program: PathBuf,
+        /// Names the sequence of jobs and faults.
+        #[arg(long)]
+        seed: u64,
+        /// How many faults.
+        #[arg(long)]
+        count: u64,
+    },
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Run::Auth {
-        program,
-        seed,
-        count,
-        provider,
-    } = Arguments::parse().run;
-    let order = Order {
-        seed,
-        count,
-        provider,
+    let done = match Arguments::parse().run {
+        Run::Auth {
+            program,
+            seed,
+            count,
+            provider,
+        } => {
+            let order = Order {
+                seed,
+                count,
+                provider,
+            };
+            soak(program, &order).await
+        }
+        Run::Jobs {
+            program,
+            seed,
+            count,
+        } => jobs::run(program, seed, count).await,
     };
-    match soak(program, &order).await {
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");

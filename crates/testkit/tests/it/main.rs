@@ -1,0 +1,13 @@
+//! Worker processes that are killed, stopped, and left without a database.
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
+
+mod clock;
+mod killed;
+mod outage;
+mod paused;
+mod world;

@@ -1,0 +1,158 @@
+//! The database goes away, or has no room.
+
+use std::time::Duration;
+
+use linkspan_localdb::{Durability, LocalPostgres, Options};
+use linkspan_shared::db::Connection;
+use linkspan_shared::db::migrate::{self, Group};
+use linkspan_testkit::workload::{Link, Work};
+use secrecy::SecretString;
+use tempfile::TempDir;
+
+use crate::world::{World, eventually, job};
+
+/// A Postgres that may be stopped.
+struct Own {
+    folder: TempDir,
+    server: Option<LocalPostgres>,
+    port: Option<u16>,
+    max_connections: u16,
+}
+
+impl Own {
+    async fn new(max_connections: u16) -> (Self, World) {
+        let mut own = Self {
+            folder: TempDir::new().unwrap(),
+            server: None,
+            port: None,
+            max_connections,
+        };
+        own.start();
+        let url = own.url();
+        migrate::run(&url, Group::Control).await.unwrap();
+        let world = World::at(url.clone(), url, None).await;
+        (own, world)
+    }
+
+    fn start(&mut self) {
+        let options = Options {
+            durability: Durability::TestOnly,
+            port: self.port,
+            max_connections: self.max_connections,
+            ..Options::new(self.folder.path().join("data"))
+        };
+        let server = tokio::task::block_in_place(|| LocalPostgres::start(&options, &|_| {}));
+        let server = server.unwrap();
+        self.port = Some(server.port());
+        self.server = Some(server);
+    }
+
+    fn stop(&mut self) {
+        let server = self.server.take().unwrap();
+        tokio::task::block_in_place(|| server.stop()).unwrap();
+    }
+
+    fn url(&self) -> SecretString {
+        self.server.as_ref().unwrap().url("linkspan").into()
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        drop(self.server.take());
+        // Its files may lie elsewhere.
+        let _ = linkspan_localdb::remove(&self.folder.path().join("data"));
+    }
+}
+
+/// The processes that work when it goes are those that finish when it is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_under_load_costs_no_worker_and_no_job() {
+    let (mut database, world) = Own::new(100).await;
+    let work = |n: u64| {
+        let work = Work {
+            takes: n % 30,
+            fails: u16::from(n.is_multiple_of(10)),
+        };
+        job(&work).group((n % 5).to_string())
+    };
+    let mut jobs: Vec<_> = (0..600).map(work).collect();
+    jobs.push(job(&Link { left: 20 }));
+    world.add(&jobs).await;
+    let mut workers = [world.start("a").await, world.start("b").await];
+    for done in [100, 300] {
+        let is_far = async || {
+            let finished = world.try_count("jobs.finished").await;
+            finished.is_some_and(|finished| finished >= done)
+        };
+        assert!(eventually(is_far).await);
+        database.stop();
+        database.start();
+    }
+    world.until(0, "jobs.jobs").await;
+    world
+        .until(621, "jobs.finished WHERE outcome = 'succeeded'")
+        .await;
+    world.is_sound().await;
+    for worker in &mut workers {
+        assert!(worker.is_running());
+    }
+    for worker in workers {
+        worker.stop().await.unwrap();
+    }
+    assert_eq!(world.count("jobs.workers").await, 0);
+    drop(world);
+    database.stop();
+}
+
+/// Every connection is somebody else's for longer than a lease lives.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_connections_a_worker_waits_until_there_are_some() {
+    let (mut database, world) = Own::new(20).await;
+    world.add(&[job(&Work { takes: 1, fails: 0 })]).await;
+    let mut worker = world.start("a").await;
+    world.until(1, "jobs.finished").await;
+    let mine = world.conn().await;
+    let url = secrecy::ExposeSecret::expose_secret(&database.url()).to_owned();
+    let mut taken = Vec::new();
+    let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+        WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() \
+        AND application_name <> 'taken'";
+    let named = format!("{url}?application_name=taken");
+    let is_out = async {
+        while taken.len() < 19 {
+            mine.client().batch_execute(others).await.unwrap();
+            while let Ok(one) = Connection::connect(&named).await {
+                taken.push(one);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), is_out)
+        .await
+        .expect("all are taken");
+    let add = linkspan_jobs::NewJob::new(&Link { left: 3 }).unwrap();
+    let mut mine = mine;
+    linkspan_jobs::enqueue(&mut mine, &[add]).await.unwrap();
+    // By then others would have given it up.
+    let gone: Result<(), _> = tokio::time::timeout(Duration::from_secs(20), async {
+        let sql = "SELECT count(*) FROM jobs.workers WHERE expires_at > now()";
+        while linkspan_shared::db::scalar::<i64>(&mine, sql)
+            .await
+            .unwrap()
+            > 0
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(gone.is_ok() && worker.is_running());
+    drop(taken);
+    drop(mine);
+    world
+        .until(5, "jobs.finished WHERE outcome = 'succeeded'")
+        .await;
+    world.is_sound().await;
+    worker.stop().await.unwrap();
+    drop(world);
+    database.stop();
+}
