@@ -82,6 +82,7 @@ error_codes! {
     ServerError = "server_error", 400, "The connection could not be loaded.";
     SharedCredentialsProviderNotFound = "shared_credentials_provider_not_found", 404, "This server has no OAuth client of its own for that provider; create the integration with yours.";
     TooManyRequest = "too_many_request", 429, "The environment calls more often than this server allows; wait for as many seconds as Retry-After says.";
+    TooManyStreams = "too_many_streams", 503, "As many streams of changes are open as this server allows; try again when Retry-After says, or read the records by their cursor.";
     TooManyWebsockets = "too_many_websockets", 503, "As many pages wait on websockets as this server allows; try again later.";
     UnknownAccount = "unknown_account", 401, "No environment has this API key.";
     UnknownConnectSessionToken = "unknown_connect_session_token", 401, "The connect session does not exist or has expired.";

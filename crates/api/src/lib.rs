@@ -10,6 +10,7 @@ pub mod integrations;
 pub mod legacy;
 pub mod logs;
 pub mod popup;
+pub mod records;
 pub mod scope;
 
 pub use error::{ErrorBody, ErrorCode, FieldError};

@@ -19,6 +19,7 @@ pub(crate) struct Call {
     client: Client,
     method: Method,
     url: Result<Url, Error>,
+    headers: Result<HeaderMap, Error>,
     body: Option<Result<Bytes, Error>>,
 }
 
@@ -27,6 +28,7 @@ impl Call {
         Self {
             method,
             url: address(&client.inner.base_url, path),
+            headers: Ok(HeaderMap::new()),
             body: None,
             client: client.clone(),
         }
@@ -40,6 +42,19 @@ impl Call {
             let mut pairs = pairs.into_iter().peekable();
             if pairs.peek().is_some() {
                 url.query_pairs_mut().extend_pairs(pairs);
+            }
+        }
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(headers) = &mut self.headers {
+            match HeaderValue::try_from(value) {
+                Ok(value) => drop(headers.insert(name, value)),
+                Err(_) => {
+                    let message = format!("{name} has characters that no header can have");
+                    self.headers = Err(Error::Request(message));
+                }
             }
         }
         self
@@ -67,14 +82,16 @@ impl Call {
             client,
             method,
             url,
+            headers,
             body,
         } = self;
         let url = url?;
+        let headers = headers?;
         let body = body.transpose()?;
         let policy = &client.inner.retries;
         let mut attempt = 1;
         loop {
-            let wait = match once(&client, &method, &url, body.clone()).await {
+            let wait = match once(&client, &method, &url, &headers, body.clone()).await {
                 Ok(answer) if answer.status.is_success() => {
                     return Ok(answer.body);
                 }
@@ -108,9 +125,10 @@ async fn once(
     client: &Client,
     method: &Method,
     url: &Url,
+    headers: &HeaderMap,
     body: Option<Bytes>,
 ) -> Result<Answer, Error> {
-    let mut headers = HeaderMap::new();
+    let mut headers = headers.clone();
     if body.is_some() {
         let json = HeaderValue::from_static("application/json");
         headers.insert(header::CONTENT_TYPE, json);

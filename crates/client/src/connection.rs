@@ -16,6 +16,7 @@ use crate::credentials::Credentials;
 use crate::end_user::EndUser;
 use crate::error::Error;
 use crate::proxy::ProxyCall;
+use crate::records::Records;
 
 /// Calls on one connection; see [`Client::connection`].
 #[derive(Debug, Clone)]
@@ -63,6 +64,16 @@ impl ConnectionHandle {
             &self.id,
             method,
             path.into(),
+        )
+    }
+
+    /// The records that syncs saved of it, of one model.
+    pub fn records(&self, model: impl Into<String>) -> Records {
+        Records::new(
+            self.client.clone(),
+            &self.integration,
+            &self.id,
+            model.into(),
         )
     }
 

@@ -47,6 +47,7 @@ mod integrations;
 mod logs;
 mod providers;
 mod proxy;
+mod records;
 mod retry;
 mod secret;
 pub mod webhook;
@@ -68,6 +69,7 @@ pub use integrations::{
 pub use logs::{CountOperations, ListOperations, Logs, OperationPage};
 pub use providers::{ListProviders, Provider, Providers};
 pub use proxy::{ProxyCall, ProxyResponse};
+pub use records::{ListRecords, RecordPage, Records};
 pub use retry::RetryPolicy;
 
 pub use bytes::Bytes;
@@ -76,6 +78,7 @@ pub use linkspan_api::connections::{ConnectionEndUser, ConnectionError, Connecti
 pub use linkspan_api::environments::Environment;
 pub use linkspan_api::integrations::Integration;
 pub use linkspan_api::logs::{CountedList, CountedOperations, Message, Operation, OperationFull};
+pub use linkspan_api::records::{LastAction, PrunedRecords, Record, RecordMetadata};
 pub use linkspan_api::{ErrorCode, FieldError, Scope};
 pub use secrecy::{ExposeSecret, SecretString};
 

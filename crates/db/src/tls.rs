@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_postgres::config::SslMode;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -17,10 +18,28 @@ pub(super) async fn connect_hearing(
     url: &str,
     hear: impl Fn(AsyncMessage) + Send + 'static,
 ) -> Result<Client, tokio_postgres::Error> {
-    let config: Config = url.parse()?;
+    let mut config: Config = url.parse()?;
+    notice_silence(&mut config);
     match config.get_ssl_mode() {
         SslMode::Require => open(&config, MakeRustlsConnect::new(verifying()), hear).await,
         _ => open(&config, NoTls, hear).await,
+    }
+}
+
+/// A server that is gone without a word is noticed within half a minute, not by
+/// TCP's own quarter of an hour: a worker that waits for it so long would not learn
+/// that its jobs run elsewhere by now. What the URL says counts.
+fn notice_silence(config: &mut Config) {
+    const UNANSWERED: Duration = Duration::from_secs(15);
+    const DRIVERS_DEFAULT: Duration = Duration::from_secs(2 * 60 * 60);
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNANSWERED);
+    }
+    if config.get_keepalives_idle() == DRIVERS_DEFAULT {
+        config.keepalives_idle(UNANSWERED);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(UNANSWERED / 3);
     }
 }
 

@@ -59,7 +59,8 @@ pub struct Claim {
 /// does so in this order, and nobody waits for a job's row that another has, so
 /// that none waits for each other. Only keys that have a limit cost anything.
 ///
-/// Nothing is ranked but what is about to be taken and has a limit.
+/// Nothing is ranked but what is about to be taken and has a limit. A group that
+/// is its own tenant counts once.
 ///
 /// Priorities are looked at one after the other, and the inner limit keeps the
 /// order of the index; the outer one ends the loop. The limits of what cannot be
@@ -84,7 +85,7 @@ const CLAIM: &str = "WITH candidate AS MATERIALIZED ( \
         SELECT c.id, t.places >= row_number() OVER (PARTITION BY c.tenant \
             ORDER BY c.priority, c.virtual_time, c.id) AS fits \
         FROM candidate c JOIN free t ON t.key = c.tenant LEFT JOIN in_group g ON g.id = c.id \
-        WHERE g.fits IS NOT FALSE LIMIT $2), \
+        WHERE g.fits IS NOT FALSE AND c.tenant <> c.group_key LIMIT $2), \
     ranked AS MATERIALIZED ( \
         SELECT c.*, g.id IS NOT NULL AS counts_in_group, t.id IS NOT NULL AS counts_in_tenant, \
             g.fits IS NOT FALSE AS fits_group, t.fits IS NOT FALSE AS fits_tenant \

@@ -218,9 +218,11 @@ pub async fn enqueue(conn: &mut Connection, jobs: &[NewJob]) -> Result<Vec<Enque
     Ok(rows.into_iter().map(became).collect())
 }
 
-/// In whole milliseconds, which the table counts in.
+/// In whole milliseconds, which the table counts in; ten years at most. More would
+/// not fit into Postgres' times, and fail each statement that meets the job.
 pub(crate) fn milliseconds(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 2)
+    const LONGEST: i64 = 10 * 365 * 86_400_000;
+    i64::try_from(duration.as_millis()).map_or(LONGEST, |ms| ms.min(LONGEST))
 }
 
 pub(crate) fn attempts(job: &NewJob) -> i16 {

@@ -100,7 +100,7 @@ const RECOVER: &str = "WITH lost AS MATERIALIZED ( \
         SELECT id, kind, tenant, group_key, 'cancelled', attempt, schedule_id, worker, \
             enqueued_at, started_at FROM gone) \
     UPDATE jobs.jobs j SET state = CASE WHEN l.is_last THEN 'dead' ELSE 'delayed' END, \
-        run_at = now() + (0.5 + random() / 2) * least(600, power(2, j.attempt - 1)) \
+        run_at = now() + (0.5 + random() / 2) * power(2, least(j.attempt - 1, 9)) \
             * interval '1 second', \
         died_at = CASE WHEN l.is_last THEN now() END, \
         last_error = CASE WHEN l.is_overtime \

@@ -6,51 +6,38 @@
 
 use diesel::sql_query;
 use diesel::sql_types::{Integer, Text};
-use diesel_async::{AsyncConnection, RunQueryDsl};
+use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
 
 use crate::Error;
 
 /// Lets at most `max_running` jobs with this group or tenant run at once; `None`
 /// takes the limit away. Jobs that run already are not counted in a limit that
-/// is new.
+/// is new. Returns how many jobs became ready by it.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn set(conn: &mut Connection, key: &str, max_running: Option<u32>) -> Result<(), Error> {
-    match max_running {
-        Some(max) => {
-            sql_query(
-                "INSERT INTO jobs.limits (key, max_running) VALUES ($1, $2) \
-                 ON CONFLICT (key) DO UPDATE SET max_running = excluded.max_running",
-            )
-            .bind::<Text, _>(key)
-            .bind::<Integer, _>(i32::try_from(max).unwrap_or(i32::MAX))
-            .execute(conn)
-            .await?;
-            unpark(conn).await?;
-            Ok(())
+pub async fn set(
+    conn: &mut Connection,
+    key: &str,
+    max_running: Option<u32>,
+) -> Result<usize, Error> {
+    let max = max_running.and_then(|max| i32::try_from(max).ok());
+    let statement = match max_running {
+        Some(_) => {
+            "INSERT INTO jobs.limits (key, max_running) VALUES ($1, $2) \
+             ON CONFLICT (key) DO UPDATE SET max_running = excluded.max_running"
         }
-        None => {
-            conn.transaction(async |conn: &mut Connection| {
-                // Waits for those who are parking by it, so that the next
-                // statement sees what they parked.
-                sql_query("DELETE FROM jobs.limits WHERE key = $1")
-                    .bind::<Text, _>(key)
-                    .execute(&mut *conn)
-                    .await?;
-                sql_query(format!(
-                    "UPDATE jobs.jobs j SET {NEXT_TURN} \
-                     WHERE state = 'parked' AND parked_on = $1"
-                ))
-                .bind::<Text, _>(key)
-                .execute(conn)
-                .await
-            })
-            .await?;
-            Ok(())
-        }
-    }
+        // The row goes on counting, so that a limit that is set again knows what
+        // runs.
+        None => "UPDATE jobs.limits SET max_running = $2 WHERE key = $1",
+    };
+    sql_query(statement)
+        .bind::<Text, _>(key)
+        .bind::<Integer, _>(max.unwrap_or(i32::MAX))
+        .execute(conn)
+        .await?;
+    unpark(conn).await
 }
 
 /// Where a job that was put aside comes back: before all whose turn has not come,

@@ -32,8 +32,10 @@ fn statement() -> String {
     let one = |state: &&str| {
         let oldest = match *state {
             "ready" => {
-                "(SELECT extract(epoch FROM now() - run_at)::float8 FROM jobs.jobs \
-                    WHERE state = 'ready' ORDER BY priority, virtual_time, id LIMIT 1)"
+                "(SELECT max(waited) FROM generate_series(0, 2) AS p (priority), LATERAL ( \
+                    SELECT extract(epoch FROM now() - j.run_at)::float8 AS waited \
+                    FROM jobs.jobs j WHERE j.state = 'ready' AND j.priority = p.priority \
+                    ORDER BY j.virtual_time, j.id LIMIT 1) AS head)"
             }
             _ => "NULL::float8",
         };

@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 pub const CHANNEL: &str = "linkspan_jobs";
 /// At most one `NOTIFY` in this time.
 const DEBOUNCE: Duration = Duration::from_millis(10);
+/// After one that failed.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Wakes the workers. Cheap to clone; a worker in the same process waits on a
 /// clone.
@@ -73,7 +75,9 @@ impl Waker {
             self.0.elsewhere.notified().await;
             let told = async { tell(&mut *db.conn().await?).await };
             if let Err(error) = told.await {
-                tracing::debug!(%error, "workers were not woken; they look for themselves");
+                tracing::debug!(%error, "workers were not woken; trying again");
+                self.0.elsewhere.notify_one();
+                tokio::time::sleep(RETRY).await;
             }
             tokio::time::sleep(DEBOUNCE).await;
         }

@@ -8,8 +8,10 @@ use actix_web::middleware::{DefaultHeaders, Next};
 use actix_web::{HttpResponse, web};
 use linkspan_api::ErrorCode;
 use linkspan_proxy::Proxy;
+use linkspan_records::{Feed, Store};
 use linkspan_shared::Core;
 use linkspan_shared::config::Config;
+use tokio::sync::Semaphore;
 
 use crate::callers::Callers;
 use crate::error::Failure;
@@ -24,6 +26,10 @@ use crate::seats::Seats;
 pub(crate) struct State {
     pub(crate) core: Core,
     pub(crate) proxy: Proxy,
+    pub(crate) records: Store,
+    pub(crate) feed: Feed,
+    /// A permit for each stream of changes.
+    pub(crate) streams: Arc<Semaphore>,
     pub(crate) channels: Channels,
     pub(crate) websockets_path: String,
     pub(crate) rate: RateLimit,
@@ -31,16 +37,22 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// Puts the parts together; `connections` is how many the process takes.
+    /// Puts the parts together; `connections` is how many the process takes. Must
+    /// run inside a tokio runtime.
     #[must_use]
     pub(crate) fn new(core: Core, proxy: Proxy, config: &Config, connections: usize) -> Self {
         let server = &config.server;
         // Pages that wait must not keep everybody else out.
         let most = server.max_websockets.min((connections / 4 * 3).max(1));
         let per_address = server.max_websockets_per_address;
+        let records = Store::of(&core);
+        let streams = config.records.max_streams.min((connections / 2).max(1));
         let callers = Callers::behind(server.trusted_proxies.clone());
         Self {
             rate: RateLimit::new(&config.limits, callers.clone()),
+            feed: Feed::new(records.clone()),
+            records,
+            streams: Arc::new(Semaphore::new(streams)),
             channels: Channels::new(core.db.clone(), config.database.max_connections),
             core,
             proxy,
@@ -84,6 +96,7 @@ pub(crate) fn routes(routes: &mut Routes<'_>) {
     routes::connect::configure(routes);
     routes::oauth::configure(routes);
     routes::credentials::configure(routes);
+    routes::records::configure(routes);
     routes::logs::configure(routes);
     openapi::configure(routes);
 }

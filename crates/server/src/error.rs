@@ -117,6 +117,15 @@ impl From<linkspan_shared::Error> for Failure {
     }
 }
 
+impl From<linkspan_records::Error> for Failure {
+    fn from(error: linkspan_records::Error) -> Self {
+        match error.code() {
+            ErrorCode::GenericErrorSupport => Self::internal(&error),
+            code => Self::new(code, error.to_string()),
+        }
+    }
+}
+
 impl From<linkspan_shared::db::Error> for Failure {
     fn from(error: linkspan_shared::db::Error) -> Self {
         Self::internal(&error)

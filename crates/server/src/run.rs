@@ -82,8 +82,9 @@ pub struct Stopper {
 
 impl Stopper {
     /// Stops listening, lets the requests under way finish, and closes the
-    /// websockets, whose pages open new ones elsewhere.
+    /// websockets and streams, for which callers come again elsewhere.
     pub async fn stop(&self) {
+        self.state.feed.close();
         self.state.channels.close_all().await;
         self.server.stop(true).await;
     }

@@ -37,7 +37,8 @@ pub enum Error {
 /// See [`Error`].
 pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
     let db = Database::new(&config.control_database()?)?;
-    let vault = Vault::new(db.clone(), config.keyring()?.clone());
+    let records = Database::new(&config.records_database()?)?;
+    let vault = Vault::new(db.clone(), config.keyring()?.clone()).with_records(records.clone());
     vault.check().await?;
     let (logs, task) = Writer::start(
         Database::new(&config.logs_database()?)?,
@@ -48,6 +49,7 @@ pub async fn assemble(config: &Config) -> Result<(Core, WriterTask), Error> {
     );
     let core = Core::new(
         db,
+        records,
         vault,
         Templates::read(config.providers.dir.as_deref())?,
         client(config)?,

@@ -17,6 +17,11 @@
 //! | `keeper.ticked` | Schedules that are due have their jobs. |
 //! | `keeper.recovered` | Jobs of lost workers are to run again. |
 //! | `worker.leaving` | It is to stop, and holds nothing; its lease still counts. |
+//! | `records.compared` | A batch was compared with the store; nothing is locked. |
+//! | `records.locked` | The other way of a batch: its stream is locked. |
+//! | `records.written` | The other way: all is written and not committed. |
+//! | `records.committed` | The batch is stored; nobody has been told. |
+//! | `records.piece` | A piece of a deletion, or of a pruning, is done; more follow. |
 
 #[cfg(debug_assertions)]
 static HOOK: std::sync::OnceLock<fn(&'static str)> = std::sync::OnceLock::new();

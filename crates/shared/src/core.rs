@@ -46,6 +46,8 @@ pub struct Settings {
 pub struct Core {
     /// The control plane's tables.
     pub db: Database,
+    /// The records' tables.
+    pub records: Database,
     /// What seals and opens secrets.
     pub vault: Vault,
     /// The provider templates.
@@ -70,6 +72,7 @@ impl Core {
     #[must_use]
     pub fn new(
         db: Database,
+        records: Database,
         vault: Vault,
         catalogue: Templates,
         http: net::Client,
@@ -79,6 +82,7 @@ impl Core {
         let life = settings.cache_life;
         Self {
             db,
+            records,
             vault,
             catalogue,
             http,

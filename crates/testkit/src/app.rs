@@ -5,16 +5,19 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use http::{Method, Request, StatusCode, header};
 use linkspan_net as net;
+use linkspan_records::{Outcome, Store, StreamName, Writer};
 use linkspan_server::Stopper;
 use linkspan_shared::Core;
 use linkspan_shared::assemble::assemble;
 use linkspan_shared::config::Config;
+use linkspan_shared::connections::number;
 use linkspan_shared::logs::WriterTask;
 use linkspan_shared::tenancy::bootstrap::{self, FirstKey};
 use linkspan_shared::vault::Keyring;
 use linkspan_simulator::Simulator;
 use linkspan_simulator::browser::{self, Decision};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::TestDatabase;
@@ -258,6 +261,28 @@ impl TestApp {
         });
         let reply = self.post("/integrations", body).await;
         assert_eq!(reply.status, 200, "{reply:?}");
+    }
+
+    /// The stream of a model of a connection.
+    ///
+    /// # Panics
+    /// When there is no such connection.
+    pub async fn stream(&self, integration: &str, connection: &str, model: &str) -> StreamName {
+        let environment = self.dev.environment.id;
+        let number = number::find(&self.core, environment, integration, connection).await;
+        StreamName::base(environment, number.expect("a connection"), model)
+    }
+
+    /// Saves records, as a sync would.
+    ///
+    /// # Panics
+    /// When they are refused.
+    pub async fn save_records(&self, name: &StreamName, texts: &[&str]) -> Outcome {
+        let raw = |text: &&str| RawValue::from_string((*text).to_owned()).expect("JSON");
+        let records = texts.iter().map(raw).collect();
+        let store = Store::of(&self.core);
+        let saved = store.batch_save(name, records, Writer::default());
+        saved.await.expect("records that can be saved")
     }
 
     /// Opens a connect session for end user `user-1`.

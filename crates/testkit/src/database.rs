@@ -173,7 +173,7 @@ async fn template(admin: &Url) -> Result<String> {
             .batch_execute(&format!("CREATE DATABASE {unfinished}"))
             .await?;
         let url: SecretString = with_database(admin, &unfinished).to_string().into();
-        for group in [Group::Control, Group::Logs] {
+        for group in [Group::Control, Group::Records, Group::Logs] {
             migrate::run(&url, group).await?;
         }
         rename(&client, &unfinished, &name).await?;

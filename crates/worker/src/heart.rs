@@ -12,6 +12,9 @@ use crate::runner::Worker;
 /// While something runs: within this time it hears that it was cancelled.
 const WHILE_RUNNING: Duration = Duration::from_secs(1);
 
+/// Two beats are at least so far apart.
+const LEAST: Duration = Duration::from_millis(200);
+
 /// Beats until it is cancelled.
 pub(crate) async fn run(worker: Arc<Worker>) {
     let longest = worker.settings.lease / 3;
@@ -28,10 +31,16 @@ pub(crate) async fn run(worker: Arc<Worker>) {
             () = worker.heart_wake.notified() => {}
         }
         let began = Instant::now();
-        if let Err(error) = beat(&worker).await {
+        let beaten = beat(&worker).await;
+        took = began.elapsed();
+        if beaten.is_err() || took > longest {
+            worker.jobs.beat_missed(Instant::now());
+        }
+        if let Err(error) = beaten {
             tracing::warn!(%error, "the worker's lease was not renewed; trying again");
         }
-        took = began.elapsed();
+        // Whoever enqueues wakes it, perhaps a hundred times a second.
+        tokio::time::sleep(LEAST.min(longest)).await;
     }
 }
 

@@ -10,20 +10,22 @@ use linkspan_shared::breakpoint;
 use crate::metrics;
 use crate::runner::Worker;
 
-/// Two looks are at least so far apart.
+/// Two looks are at least so far apart, and while they take long, no farther than
+/// [`MOST`] for that.
 const LEAST: Duration = Duration::from_millis(50);
+const MOST: Duration = Duration::from_secs(5);
 
 /// Keeps until it is cancelled.
 pub(crate) async fn run(worker: Arc<Worker>) {
     // What is due next is known, unless somebody else adds something earlier,
     // and then wakes us if it can.
-    let longest = worker.longest_look();
     let mut last_patrol: Option<Instant> = None;
     loop {
+        let longest = worker.longest_look();
         let began = Instant::now();
         let (least, next) = match look(&worker).await {
             // While a transaction is old, each look reads what has long been ready.
-            Ok(Look { made: 0, next }) => (LEAST.max(4 * began.elapsed()), next),
+            Ok(Look { made: 0, next }) => ((4 * began.elapsed()).clamp(LEAST, MOST), next),
             Ok(Look { next, .. }) => (LEAST, next),
             Err(error) => {
                 tracing::warn!(%error, "due jobs could not be looked for; trying again");
@@ -77,7 +79,13 @@ async fn look(worker: &Worker) -> Result<Look, Error> {
 /// Whether jobs were taken from lost workers.
 async fn patrol(worker: &Worker) -> Result<bool, Error> {
     let mut conn = worker.db.conn().await?;
-    let recovered = recover(&mut conn).await?;
+    // After an outage of the database all leases have run out, and their holders are
+    // about to renew them.
+    let since_missed = worker.jobs.since_missed();
+    let recovered = match since_missed.is_some_and(|since| since < worker.settings.lease) {
+        true => Vec::new(),
+        false => recover(&mut conn).await?,
+    };
     breakpoint::reach("keeper.recovered");
     if !recovered.is_empty() {
         tracing::warn!(jobs = ?recovered, "jobs were taken from workers that are gone");

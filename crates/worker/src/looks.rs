@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use linkspan_jobs::claim::Reach;
 
+/// No longer than this is only looked ahead.
+const LONGEST: Duration = Duration::from_secs(5);
 /// A look at everything is one part in so many of all the time.
 const SHARE: u32 = 5;
 
@@ -27,7 +29,7 @@ impl Looks {
     pub(crate) fn ended(&mut self, reach: Reach, began: Instant, now: Instant) {
         if reach == Reach::All {
             let took = now.saturating_duration_since(began);
-            self.all_due = Some(now + took * (SHARE - 1));
+            self.all_due = Some(now + (took * (SHARE - 1)).min(LONGEST));
         }
     }
 

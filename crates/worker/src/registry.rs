@@ -12,6 +12,9 @@ use serde::Serialize;
 
 use crate::{Context, Failure, Retry};
 
+/// The largest result that is kept, in bytes: many are stored in one statement.
+const LARGEST_OUTPUT: usize = 1024 * 1024;
+
 /// A run's result as JSON, if it has one.
 pub(crate) type Output = Option<String>;
 type Run = dyn Fn(&str, Context) -> BoxFuture<'static, Result<Output, Failure>> + Send + Sync;
@@ -82,6 +85,11 @@ fn unreadable<K: Kind>(error: &serde_json::Error) -> Failure {
 
 fn output<T: Serialize>(value: &T) -> Result<Output, Failure> {
     let json = serde_json::to_string(value)?;
+    if json.len() > LARGEST_OUTPUT {
+        let size = json.len();
+        let failure = format!("its result has {size} bytes; {LARGEST_OUTPUT} are the most");
+        return Err(Failure::new(failure).retry(Retry::Never));
+    }
     Ok(Some(json).filter(|json| json != "null"))
 }
 

@@ -175,9 +175,18 @@ impl Running {
     /// time, so that another worker begins it at once.
     pub async fn stop(mut self) {
         self.stop.cancel();
-        let Ok(ended) = self.dispatcher.await else {
-            tracing::error!("the dispatcher of jobs failed");
-            return;
+        // It may be waiting for the database. What it claims then is recovered.
+        let lease = self.worker.settings.lease;
+        let ended = match tokio::time::timeout(lease, &mut self.dispatcher).await {
+            Ok(Ok(ended)) => Some(ended),
+            Ok(Err(error)) => {
+                tracing::error!(%error, "the dispatcher of jobs failed");
+                None
+            }
+            Err(_) => {
+                self.dispatcher.abort();
+                None
+            }
         };
         let deadline = Instant::now() + self.worker.settings.drain;
         while self.worker.busy.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
@@ -239,13 +248,20 @@ async fn dispatch(
             Ok(()) => worker.claim(free, window.max(free), reach).await,
             Err(error) => Err(error),
         };
-        looks.ended(reach, began, Instant::now());
+        if claimed.is_ok() {
+            looks.ended(reach, began, Instant::now());
+        }
         breakpoint::reach("job.taken");
         let (is_done, wait) = match claimed {
             Ok(claim) => {
                 // Much was put aside: look further at once.
+                let wanted = free.min(WINDOW);
+                if window > wanted && claim.jobs.len() == wanted {
+                    // Others found nothing while this one looked at so much.
+                    worker.waker.wake_elsewhere();
+                }
                 window = if claim.parked > 0 { WINDOW } else { 0 };
-                let is_done = claim.jobs.len() < free && claim.parked == 0;
+                let is_done = claim.jobs.len() < wanted && claim.parked == 0;
                 let was_idle = worker.jobs.is_empty();
                 for job in claim.jobs {
                     begin(&worker, job, &ended);

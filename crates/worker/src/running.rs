@@ -14,6 +14,7 @@ use crate::context::{End, Why};
 pub(crate) struct Jobs {
     held: Mutex<HashMap<i64, Job>>,
     beat: Mutex<Option<Instant>>,
+    missed: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -57,6 +58,19 @@ impl Jobs {
     pub(crate) fn beat_at(&self, at: Instant) {
         let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
         *beat = Some(at);
+    }
+
+    /// The lease could not be renewed, or only after long: the database was away,
+    /// perhaps for everybody.
+    pub(crate) fn beat_missed(&self, now: Instant) {
+        let mut missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        *missed = Some(now);
+    }
+
+    /// How long ago that was; none if it never was.
+    pub(crate) fn since_missed(&self) -> Option<Duration> {
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner);
+        missed.map(|at| at.elapsed())
     }
 
     /// How long ago the lease was renewed; none if it never was.

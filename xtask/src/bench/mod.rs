@@ -8,6 +8,7 @@ mod jobs;
 mod latency;
 mod plan;
 mod proxy;
+mod records;
 mod row;
 mod schedule;
 mod start;
@@ -31,6 +32,9 @@ pub(crate) struct Arguments {
     /// Of `latency`: requests a second, repeated for more than one rate.
     #[arg(long, value_name = "N")]
     rate: Vec<f64>,
+    /// Of `records`: how many are saved and read; a million unless set.
+    #[arg(long, value_name = "N")]
+    records: Option<usize>,
     /// Rounds of each load: fewer are sooner done, and say less.
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
@@ -72,6 +76,12 @@ const BENCHES: &[Bench] = &[
         of_program: true,
     },
     Bench {
+        name: "records",
+        about: "saving and reading records, against COPY into a table like theirs",
+        run: records::run,
+        of_program: false,
+    },
+    Bench {
         name: "templates",
         about: "reading all provider templates, and preparing requests from them",
         run: templates::run,
@@ -111,7 +121,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     } else {
         println!("{host}");
     }
-    let plan = Plan::new(arguments.smoke, arguments.rounds, &arguments.rate)?;
+    let plan = Plan::new(
+        arguments.smoke,
+        arguments.rounds,
+        &arguments.rate,
+        arguments.records,
+    )?;
     if bench.of_program {
         plan.build_program()?;
     }

@@ -24,6 +24,8 @@ pub(super) struct Plan {
     pub(super) large: u64,
     /// That an idle server is watched for.
     pub(super) idle: Duration,
+    /// Records that are saved and read.
+    pub(super) records: usize,
     /// That latencies are measured at, in requests a second.
     pub(super) rates: Vec<f64>,
     /// That wait while jobs are measured.
@@ -38,7 +40,12 @@ const RATES: [f64; 5] = [1_000.0, 5_000.0, 10_000.0, 15_000.0, 20_000.0];
 
 impl Plan {
     /// Says how to measure.
-    pub(super) fn new(is_smoke: bool, rounds: Option<usize>, rates: &[f64]) -> Result<Self> {
+    pub(super) fn new(
+        is_smoke: bool,
+        rounds: Option<usize>,
+        rates: &[f64],
+        records: Option<usize>,
+    ) -> Result<Self> {
         let target = workspace::target()?;
         let rates = match (rates, is_smoke) {
             ([], true) => vec![100.0],
@@ -55,6 +62,7 @@ impl Plan {
                 warm_up: seconds(1),
                 large: 64 << 20,
                 idle: seconds(3),
+                records: records.unwrap_or(2_000),
                 rates,
                 waiting: &[1_000, 5_000],
                 jobs: 2_000,
@@ -69,6 +77,7 @@ impl Plan {
                 warm_up: seconds(2),
                 large: 1 << 30,
                 idle: seconds(60),
+                records: records.unwrap_or(1_000_000),
                 rates,
                 waiting: &[1_000, 1_000_000, 10_000_000],
                 jobs: 100_000,

@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::{Result, bail};
 use clap::Subcommand;
 use linkspan_jobs::dead::{self, Dead};
-use linkspan_jobs::{cancel, limits, stats};
+use linkspan_jobs::{cancel, limits, stats, wake};
 use linkspan_shared::db::{Connection, Database};
 
 use crate::environment;
@@ -70,7 +70,9 @@ pub(crate) async fn run(file: Option<&Path>, command: Command) -> Result<()> {
                     .collect(),
                 false => ids,
             };
-            each(&ids, async |id| Ok(dead::retry(&mut conn, id).await?)).await
+            let retried = each(&ids, async |id| Ok(dead::retry(&mut conn, id).await?)).await;
+            wake::tell(&mut conn).await?;
+            retried
         }
         Command::Discard { ids } => {
             each(&ids, async |id| Ok(dead::discard(&mut conn, id).await?)).await
@@ -79,12 +81,18 @@ pub(crate) async fn run(file: Option<&Path>, command: Command) -> Result<()> {
             let done = cancel::cancel(&mut conn, cancel::Which::Id(id)).await?;
             match (done.waiting, done.running) {
                 (0, 0) => bail!("job {id} neither waits nor runs"),
-                (0, _) => println!("job {id} runs; its worker is told within a second"),
+                (0, _) => {
+                    wake::tell(&mut conn).await?;
+                    println!("job {id} runs; its worker is told within a second");
+                }
                 _ => println!("job {id} cancelled"),
             }
             Ok(())
         }
-        Command::Limit { key, max } => Ok(limits::set(&mut conn, &key, max).await?),
+        Command::Limit { key, max } => {
+            limits::set(&mut conn, &key, max).await?;
+            Ok(wake::tell(&mut conn).await?)
+        }
     }
 }
 

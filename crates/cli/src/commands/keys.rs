@@ -46,7 +46,8 @@ async fn rotate(file: Option<&Path>, data: bool) -> Result<()> {
     let config = environment::config(file, &[])?;
     logging::start(&config)?;
     let db = Database::new(&config.control_database()?)?;
-    let vault = Vault::new(db, config.keyring()?.clone());
+    let records = Database::new(&config.records_database()?)?;
+    let vault = Vault::new(db, config.keyring()?.clone()).with_records(records);
     vault.check().await?;
     let root = vault.rotate_root().await?;
     println!("{} data keys wrapped anew", root.rewrapped);

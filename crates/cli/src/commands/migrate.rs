@@ -20,9 +20,10 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Applies what is pending of both groups of tables.
+/// Applies what is pending of all groups of tables.
 pub(super) async fn apply(config: &Config) -> Result<Vec<String>> {
     let mut applied = migrate::run(config.direct_url()?, Group::Control).await?;
+    applied.extend(migrate::run(config.records_direct_url()?, Group::Records).await?);
     applied.extend(migrate::run(config.logs_direct_url()?, Group::Logs).await?);
     Ok(applied)
 }

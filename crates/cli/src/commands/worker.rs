@@ -58,6 +58,8 @@ pub(super) async fn start(core: &Core, config: &Config) -> Result<Running> {
     let retention = Retention {
         finished_days: config.jobs.finished_days,
         dead_days: config.jobs.dead_days,
+        prune_records_after_days: config.records.prune_after_days,
+        delete_records_after_days: config.records.delete_after_days,
     };
     // Of its own, so that jobs that wait for a connection do not hold up the
     // worker's lease.

@@ -14,6 +14,7 @@ mod integrations;
 mod logs;
 mod misbehaving;
 mod proxy;
+mod records;
 mod secrets;
 
 use linkspan_client::Client;

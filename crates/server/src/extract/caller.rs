@@ -58,6 +58,8 @@ pub(crate) mod permission {
         CreateApiKey = AccountApiKeysCreate;
         DeleteApiKey = AccountApiKeysDelete;
         ReadLogs = LogsRead;
+        ReadRecords = RecordsRead;
+        WriteRecords = RecordsWrite;
     }
 
     /// Any valid key: the provider catalogue is the same for everybody.

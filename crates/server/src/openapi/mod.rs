@@ -228,13 +228,14 @@ pub fn document() -> OpenApi {
 }
 
 /// The resources, in the order in which a reader meets them.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("Providers", "The catalogue of APIs."),
     ("Integrations", "Providers set up for an environment."),
     ("Connect", "Sessions in which end users connect accounts."),
     ("Browser", "What the popup and the connect page call."),
     ("Connections", "Connected accounts and their credentials."),
     ("Proxy", "Calls with a connection's credentials."),
+    ("Records", "What syncs have saved."),
     ("Environments", "Environments, keys and variables."),
     ("Operations", "What Linkspan did, and whether it is well."),
 ];

@@ -11,6 +11,7 @@ pub(crate) mod metadata;
 pub(crate) mod oauth;
 pub(crate) mod providers;
 pub(crate) mod proxy;
+pub(crate) mod records;
 pub(crate) mod telemetry;
 pub(crate) mod variables;
 pub(crate) mod websocket;

@@ -28,6 +28,7 @@ mod proxy_wire;
 mod public_key;
 mod rate;
 mod reconnect;
+mod records;
 mod refresh;
 mod rotate;
 mod routes;

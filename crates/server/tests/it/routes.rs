@@ -101,6 +101,10 @@ routes! {
     DELETE "/environment/api-keys" Key(AccountApiKeysDelete);
     POST "/environment/webhook-signing-key/rotate" Key(WebhookSigningKeyRotate);
     GET "/environment-variables" Key(VariablesRead);
+    GET "/records" Key(RecordsRead);
+    GET "/records/" Key(RecordsRead);
+    GET "/records/stream" Key(RecordsRead);
+    PATCH "/records/prune" Key(RecordsWrite);
     GET "/logs/operations" Key(LogsRead);
     GET "/logs/operations/{id}" Key(LogsRead);
     GET "/logs/counted" Key(LogsRead);

@@ -17,6 +17,7 @@ pub(super) const SECRET: &[&str] = &[
     "database.direct_url",
     "database.url",
     "logs.database_url",
+    "records.database_url",
     "vault.root_keys",
 ];
 

@@ -15,8 +15,8 @@ mod value;
 
 pub use error::{Errors, Problem};
 pub use sections::{
-    Cache, Connect, Database, Jobs, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
-    Server, Vault, Worker,
+    Cache, Connect, Database, Jobs, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Records,
+    Refresh, Server, Vault, Worker,
 };
 
 use crate::{db, vault};
@@ -33,6 +33,8 @@ pub struct Config {
     pub server: Server,
     /// The control plane's Postgres.
     pub database: Database,
+    /// What syncs have saved.
+    pub records: Records,
     /// Operation logs, and what the process itself logs.
     pub logs: Logs,
     /// The root keys.
@@ -100,6 +102,7 @@ impl Config {
     fn read(read: &mut Reader) -> Option<Self> {
         let server = validate::server(read);
         let database = validate::database(read);
+        let records = validate::records(read);
         let logs = validate::logs(read);
         let vault = validate::vault(read);
         let net = validate::net(read);
@@ -115,6 +118,7 @@ impl Config {
         Some(Self {
             server: server?,
             database: database?,
+            records: records?,
             logs: logs?,
             vault: vault?,
             net: net?,
@@ -158,6 +162,17 @@ impl Config {
         Ok(self.pool(self.database_url()?.clone()))
     }
 
+    /// The database of records: their own, or the control plane's.
+    ///
+    /// # Errors
+    /// When neither `records.database_url` nor `database.url` is set.
+    pub fn records_database(&self) -> Result<db::Settings, Errors> {
+        match &self.records.database_url {
+            Some(url) => Ok(self.pool(url.clone())),
+            None => self.control_database(),
+        }
+    }
+
     /// The database of operation logs: their own, or the control plane's.
     ///
     /// # Errors
@@ -178,6 +193,18 @@ impl Config {
         match &self.database.direct_url {
             Some(url) => Ok(url),
             None => self.database_url(),
+        }
+    }
+
+    /// Where migrations of the records run: their own database if they have one,
+    /// otherwise [`Config::direct_url`].
+    ///
+    /// # Errors
+    /// When no database is set.
+    pub fn records_direct_url(&self) -> Result<&SecretString, Errors> {
+        match &self.records.database_url {
+            Some(url) => Ok(url),
+            None => self.direct_url(),
         }
     }
 

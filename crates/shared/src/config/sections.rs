@@ -61,6 +61,19 @@ pub struct Database {
     pub connect_timeout: Duration,
 }
 
+/// `[records]`: what syncs have saved.
+#[derive(Debug, Clone)]
+pub struct Records {
+    /// The URL of the records' own database, if they have one.
+    pub database_url: Option<SecretString>,
+    /// After how many days without a change a record's payload is emptied.
+    pub prune_after_days: Option<NonZeroU32>,
+    /// After how many days without a batch a stream is deleted.
+    pub delete_after_days: Option<NonZeroU32>,
+    /// Streams of changes that a process keeps open at once.
+    pub max_streams: usize,
+}
+
 /// `[logs]`: operation logs, and what the process itself logs.
 #[derive(Debug, Clone)]
 pub struct Logs {

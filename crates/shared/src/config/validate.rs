@@ -10,8 +10,8 @@ use url::Url;
 
 use super::reader::Reader;
 use super::{
-    Cache, Connect, Database, Jobs, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Refresh,
-    Server, Vault, Worker,
+    Cache, Connect, Database, Jobs, Limits, LogFormat, Logs, Net, OAuth, Providers, Proxy, Records,
+    Refresh, Server, Vault, Worker,
 };
 use crate::vault::Keyring;
 
@@ -114,6 +114,19 @@ pub(super) fn database(read: &mut Reader) -> Option<Database> {
         direct_url: direct_url?,
         max_connections: max_connections?,
         connect_timeout: connect_timeout?,
+    })
+}
+
+pub(super) fn records(read: &mut Reader) -> Option<Records> {
+    let database_url = read.postgres("records.database_url");
+    let prune_after_days = read.number("records.prune_after_days", 0..=3650);
+    let delete_after_days = read.number("records.delete_after_days", 0..=3650);
+    let max_streams = read.number("records.max_streams", 0..=MANY);
+    Some(Records {
+        database_url: database_url?,
+        prune_after_days: NonZeroU32::new(prune_after_days?),
+        delete_after_days: NonZeroU32::new(delete_after_days?),
+        max_streams: max_streams?,
     })
 }
 

@@ -9,6 +9,7 @@ pub mod keep_alive;
 mod list;
 pub mod live;
 pub mod metadata;
+pub mod number;
 mod recheck;
 pub mod refresh;
 pub mod seal;

@@ -7,6 +7,8 @@ pub use linkspan_db::migrate::Error;
 
 /// Tenancy, integrations, connections, keys, jobs.
 const CONTROL: EmbeddedMigrations = embed_migrations!("../../migrations/control");
+/// What syncs have saved.
+const RECORDS: EmbeddedMigrations = embed_migrations!("../../migrations/records");
 /// Operations.
 const LOGS: EmbeddedMigrations = embed_migrations!("../../migrations/logs");
 
@@ -15,6 +17,8 @@ const LOGS: EmbeddedMigrations = embed_migrations!("../../migrations/logs");
 pub enum Group {
     /// Tenancy, integrations, connections, keys, jobs.
     Control,
+    /// What syncs have saved.
+    Records,
     /// Operations.
     Logs,
 }
@@ -26,6 +30,7 @@ pub enum Group {
 pub async fn run(url: &SecretString, group: Group) -> Result<Vec<String>, Error> {
     let migrations = match group {
         Group::Control => CONTROL,
+        Group::Records => RECORDS,
         Group::Logs => LOGS,
     };
     linkspan_db::migrate::run(url, migrations).await

@@ -30,13 +30,14 @@ pub(super) fn cipher(key: &KeyBytes) -> Result<LessSafeKey, Error> {
         .map_err(|_| Error::Cipher)
 }
 
-/// The key of one table, derived from a data key by HKDF-SHA256 (RFC 5869)
-/// without salt and with the table's name as info. Random nonces limit a key to
-/// 2^32 values (NIST SP 800-38D, 8.3); this way the limit is per table and
-/// version.
-pub(super) fn derive(data_key: &KeyBytes, table: &str) -> Result<LessSafeKey, Error> {
+/// The key of one table, or of a part of one, derived from a data key by
+/// HKDF-SHA256 (RFC 5869) without salt and with the table's name as info, and
+/// NUL and the part if it has parts. Random nonces limit a key to 2^32 values
+/// (NIST SP 800-38D, 8.3); this way the limit is per table or part, and version.
+pub(super) fn derive(data_key: &KeyBytes, table: &str, part: &[u8]) -> Result<LessSafeKey, Error> {
+    let separator: &[u8] = if part.is_empty() { b"" } else { b"\0" };
     extract(data_key.as_slice())
-        .expand(&[table.as_bytes()], &AES_256_GCM)
+        .expand(&[table.as_bytes(), separator, part], &AES_256_GCM)
         .map(|okm| LessSafeKey::new(UnboundKey::from(okm)))
         .map_err(|_| Error::Cipher)
 }

@@ -22,7 +22,7 @@ mod rotate;
 mod sealed;
 mod store;
 
-pub use environment::{Context, EnvironmentKeys};
+pub use environment::{Context, EnvironmentKeys, Part};
 pub use error::Error;
 pub use keyring::{Keyring, KeyringError};
 pub use rotate::{DataReport, RootReport};
@@ -45,6 +45,8 @@ pub struct Vault {
 
 struct Inner {
     database: Database,
+    /// Where the records are.
+    records: Database,
     keyring: Keyring,
     cache_ttl: Duration,
     cache: Cache<EnvironmentId, Arc<EnvironmentKeys>>,
@@ -68,10 +70,26 @@ impl Vault {
             .build();
         Self {
             inner: Arc::new(Inner {
+                records: database.clone(),
                 database,
                 keyring,
                 cache_ttl,
                 cache,
+            }),
+        }
+    }
+
+    /// The same vault for records that are in a database of their own.
+    #[must_use]
+    pub fn with_records(self, records: Database) -> Self {
+        let inner = &self.inner;
+        Self {
+            inner: Arc::new(Inner {
+                database: inner.database.clone(),
+                records,
+                keyring: inner.keyring.clone(),
+                cache_ttl: inner.cache_ttl,
+                cache: inner.cache.clone(),
             }),
         }
     }
@@ -206,7 +224,12 @@ impl Vault {
         Ok(Arc::new(EnvironmentKeys::new(environment, keys, sealing)))
     }
 
-    async fn reload(&self, environment: EnvironmentId) -> Result<Arc<EnvironmentKeys>, Error> {
+    /// As [`Vault::environment`], read anew: for values that a newer data key
+    /// sealed than the cached ones ([`Error::UnknownVersion`]).
+    ///
+    /// # Errors
+    /// As [`Vault::environment`], without [`Error::Loading`].
+    pub async fn reload(&self, environment: EnvironmentId) -> Result<Arc<EnvironmentKeys>, Error> {
         let keys = self.load(environment).await?;
         self.inner.cache.insert(environment, keys.clone()).await;
         Ok(keys)

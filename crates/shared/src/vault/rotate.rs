@@ -8,16 +8,18 @@
 //! time has passed too and a walk finds nothing left. Older versions stay and
 //! only open, for the value that a slow request writes even later.
 
+use std::collections::BTreeSet;
+
 use diesel::QueryableByName;
-use diesel::sql_types::{BigInt, Binary, Text, Uuid as SqlUuid};
-use diesel_async::RunQueryDsl;
+use diesel::sql_types::{Array, BigInt, Binary, Text, Uuid as SqlUuid};
+use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use uuid::Uuid;
 
 use super::environment::{Context, EnvironmentKeys};
 use super::error::Error;
-use super::sealed::{SEALED, SealedColumn};
+use super::sealed::{RowId, SEALED, SealedColumn};
 use super::{Vault, store};
-use crate::db::Connection;
+use crate::db::{Connection, Database};
 use crate::tenancy::EnvironmentId;
 
 /// Rows that are read at once.
@@ -122,6 +124,13 @@ impl Vault {
         Ok(())
     }
 
+    fn holding(&self, column: &SealedColumn) -> &Database {
+        match column.is_of_records() {
+            true => &self.inner.records,
+            false => self.database(),
+        }
+    }
+
     /// Walks one column in pages by primary key.
     async fn walk(
         &self,
@@ -134,14 +143,25 @@ impl Vault {
         let newest = keys.newest().ok_or(Error::NoDataKey { environment })?;
         let mut after = column.row.before_all().to_owned();
         loop {
-            let mut conn = self.database().conn().await?;
+            let mut conn = self.holding(column).conn().await?;
             let page = older(&mut conn, environment, column, newest, &after).await?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
             after.clone_from(&last.id);
-            for row in &page {
-                match reseal(&mut conn, environment, keys, newest, column, row).await? {
+            let outcomes = match column.row {
+                // A commit for each of millions would take days.
+                RowId::Record => {
+                    conn.transaction(async |conn| {
+                        hold_up_batches(conn, environment, &page).await?;
+                        reseal_all(conn, environment, keys, newest, column, &page).await
+                    })
+                    .await?
+                }
+                _ => reseal_all(&mut conn, environment, keys, newest, column, &page).await?,
+            };
+            for outcome in outcomes {
+                match outcome {
                     Outcome::Resealed => report.resealed += 1,
                     Outcome::Overtaken => report.overtaken += 1,
                     Outcome::Unreadable => report.unreadable += 1,
@@ -177,11 +197,17 @@ async fn older(
 ) -> Result<Vec<Row>, Error> {
     let SealedColumn { table, column, row } = column;
     let sql = format!(
-        "SELECT id::text AS id, {column} AS value FROM {table} \
-         WHERE environment_id = $1 AND id > $2::text::{row} \
+        "SELECT {text} AS id, {column} AS value FROM {table} AS r \
+         WHERE environment_id = $1 AND {columns} > {after} \
          AND substring({column} FROM 2 FOR 4) < $3 \
-         ORDER BY {table}.id LIMIT $4",
-        row = row.sql_type()
+         ORDER BY {order} LIMIT $4",
+        text = row.text(),
+        columns = row.columns(),
+        after = row.parameter(2),
+        order = match row {
+            RowId::Record => "r.stream, r.key",
+            _ => "r.id",
+        },
     );
     Ok(diesel::sql_query(sql)
         .bind::<SqlUuid, _>(environment.0)
@@ -190,6 +216,43 @@ async fn older(
         .bind::<BigInt, _>(PAGE)
         .load(conn)
         .await?)
+}
+
+/// Takes the locks that batches of the page's streams take first, in one order,
+/// so that neither waits for a row that the other has while holding one.
+async fn hold_up_batches(
+    conn: &mut Connection,
+    environment: EnvironmentId,
+    page: &[Row],
+) -> Result<(), Error> {
+    let streams: BTreeSet<i64> = page
+        .iter()
+        .filter_map(|row| row.id.split_once(':')?.0.parse().ok())
+        .collect();
+    diesel::sql_query(
+        "SELECT id FROM records.streams WHERE environment_id = $1 AND id = ANY($2) \
+         ORDER BY id FOR UPDATE",
+    )
+    .bind::<SqlUuid, _>(environment.0)
+    .bind::<Array<BigInt>, _>(streams.into_iter().collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn reseal_all(
+    conn: &mut Connection,
+    environment: EnvironmentId,
+    keys: &EnvironmentKeys,
+    newest: u32,
+    column: &SealedColumn,
+    page: &[Row],
+) -> Result<Vec<Outcome>, Error> {
+    let mut outcomes = Vec::with_capacity(page.len());
+    for row in page {
+        outcomes.push(reseal(conn, environment, keys, newest, column, row).await?);
+    }
+    Ok(outcomes)
 }
 
 async fn reseal(
@@ -217,8 +280,9 @@ async fn reseal(
     let value = keys.seal_with(newest, &context, &plain)?;
     let sql = format!(
         "UPDATE {table} SET {column} = $1 \
-         WHERE environment_id = $2 AND id = $3::text::{row} AND {column} = $4",
-        row = sealed.row.sql_type()
+         WHERE environment_id = $2 AND {columns} = {id} AND {column} = $4",
+        columns = sealed.row.columns(),
+        id = sealed.row.parameter(3),
     );
     let updated = diesel::sql_query(sql)
         .bind::<Binary, _>(value)

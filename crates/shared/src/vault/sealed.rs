@@ -3,7 +3,7 @@
 /// A column that holds sealed values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SealedColumn {
-    /// The table; its primary key is `(environment_id, id)`.
+    /// The table; its primary key is `(environment_id, id)`, or that of records.
     pub table: &'static str,
     /// The column, a `bytea`.
     pub column: &'static str,
@@ -18,9 +18,11 @@ pub enum RowId {
     Uuid,
     /// `bigint`: 8 bytes, big-endian.
     BigInt,
+    /// `stream` and `key` in place of an `id`: 8 bytes, big-endian, and 16.
+    Record,
 }
 
-/// Every sealed column of the control plane. Nothing can be sealed for a column
+/// Every sealed column. Nothing can be sealed for a column
 /// that is not here, since rotation would miss it.
 pub const SEALED: &[SealedColumn] = &[
     SealedColumn {
@@ -63,30 +65,74 @@ pub const SEALED: &[SealedColumn] = &[
         column: "key",
         row: RowId::Uuid,
     },
+    SealedColumn {
+        table: "records.streams",
+        column: "secret",
+        row: RowId::BigInt,
+    },
+    SealedColumn {
+        table: "records.records",
+        column: "payload",
+        row: RowId::Record,
+    },
 ];
 
+impl SealedColumn {
+    /// Whether the table is one of the records' group.
+    pub(super) fn is_of_records(&self) -> bool {
+        self.table.starts_with("records.")
+    }
+}
+
 impl RowId {
-    /// The type's name in SQL.
-    pub(super) fn sql_type(self) -> &'static str {
+    /// What names a row, as text.
+    pub(super) fn text(self) -> &'static str {
         match self {
-            Self::Uuid => "uuid",
-            Self::BigInt => "bigint",
+            Self::Uuid | Self::BigInt => "id::text",
+            Self::Record => "stream::text || ':' || key::text",
         }
     }
 
-    /// A value of `id`, as text, that sorts before all that are given out.
+    /// The columns that it is made of, in SQL.
+    pub(super) fn columns(self) -> &'static str {
+        match self {
+            Self::Uuid | Self::BigInt => "id",
+            Self::Record => "(stream, key)",
+        }
+    }
+
+    /// The parameter `number`, a text, as the type of the columns.
+    pub(super) fn parameter(self, number: u8) -> String {
+        match self {
+            Self::Uuid => format!("${number}::text::uuid"),
+            Self::BigInt => format!("${number}::text::bigint"),
+            Self::Record => format!(
+                "(split_part(${number}::text, ':', 1)::bigint, \
+                 split_part(${number}::text, ':', 2)::uuid)"
+            ),
+        }
+    }
+
+    /// A text that sorts before all that are given out.
     pub(super) fn before_all(self) -> &'static str {
         match self {
             Self::Uuid => "00000000-0000-0000-0000-000000000000",
             Self::BigInt => "-9223372036854775808",
+            Self::Record => "-9223372036854775808:00000000-0000-0000-0000-000000000000",
         }
     }
 
-    /// The bytes that a row's `id`, given as Postgres' text, is bound by.
+    /// The bytes that a row, given as Postgres' text, is bound by.
     pub(super) fn bytes(self, id: &str) -> Option<Vec<u8>> {
         match self {
             Self::Uuid => Some(uuid::Uuid::parse_str(id).ok()?.as_bytes().to_vec()),
             Self::BigInt => Some(id.parse::<i64>().ok()?.to_be_bytes().to_vec()),
+            Self::Record => {
+                let (stream, key) = id.split_once(':')?;
+                let mut bytes = Self::BigInt.bytes(stream)?;
+                bytes.extend(Self::Uuid.bytes(key)?);
+                Some(bytes)
+            }
         }
     }
 }

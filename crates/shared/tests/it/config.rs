@@ -111,6 +111,7 @@ fn settings_documented_as_secret_are_masked_and_no_others() {
             ("LINKSPAN_DATABASE_URL", "postgres://u:hidden@h/d"),
             ("LINKSPAN_DATABASE_DIRECT_URL", "postgres://u:hidden@h/d"),
             ("LINKSPAN_LOGS_DATABASE_URL", "postgres://u:hidden@h/d"),
+            ("LINKSPAN_RECORDS_DATABASE_URL", "postgres://u:hidden@h/d"),
             ("LINKSPAN_VAULT_ROOT_KEYS", &root_keys),
             ("LINKSPAN_PROVIDERS_DIR", "shown"),
         ],
@@ -122,7 +123,7 @@ fn settings_documented_as_secret_are_masked_and_no_others() {
         .filter_map(|line| line.split_once(" = \"***\"").map(|(key, _)| key))
         .collect();
     assert_eq!(masked, secret);
-    assert_eq!(secret.len(), 4);
+    assert_eq!(secret.len(), 5);
 }
 
 #[test]
@@ -360,8 +361,10 @@ fn databases_fall_back_on_one_another() {
         let config = load("", pairs).unwrap();
         [
             config.control_database().unwrap().url,
+            config.records_database().unwrap().url,
             config.logs_database().unwrap().url,
             config.direct_url().unwrap().clone(),
+            config.records_direct_url().unwrap().clone(),
             config.logs_direct_url().unwrap().clone(),
         ]
         .map(|url| url.expose_secret().rsplit_once('/').unwrap().1.to_owned())
@@ -369,9 +372,20 @@ fn databases_fall_back_on_one_another() {
     let main = ("LINKSPAN_DATABASE_URL", "postgres://h/main");
     let direct = ("LINKSPAN_DATABASE_DIRECT_URL", "postgresql://h/direct");
     let logs = ("LINKSPAN_LOGS_DATABASE_URL", "postgres://h/logs");
-    assert_eq!(set(&[main]), ["main"; 4]);
-    assert_eq!(set(&[main, direct]), ["main", "main", "direct", "direct"]);
-    assert_eq!(set(&[main, logs]), ["main", "logs", "main", "logs"]);
+    let records = ("LINKSPAN_RECORDS_DATABASE_URL", "postgres://h/records");
+    assert_eq!(set(&[main]), ["main"; 6]);
+    assert_eq!(
+        set(&[main, direct]),
+        ["main", "main", "main", "direct", "direct", "direct"]
+    );
+    assert_eq!(
+        set(&[main, logs]),
+        ["main", "main", "logs", "main", "main", "logs"]
+    );
+    assert_eq!(
+        set(&[main, direct, records]),
+        ["main", "records", "main", "direct", "records", "direct"]
+    );
 
     let nothing = load("", &[]).unwrap();
     let missing = nothing.control_database().unwrap_err().to_string();

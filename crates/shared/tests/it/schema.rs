@@ -32,7 +32,7 @@ async fn every_tenant_table_leads_its_primary_key_with_the_environment() {
     let database = TestDatabase::new().await;
     let client = connect(&database).await;
     let all = "SELECT c.relname::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-         WHERE n.nspname IN ('public', 'logs') AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
+         WHERE n.nspname IN ('public', 'records', 'logs') AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
     let led = "SELECT c.relname::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
          JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0]
          WHERE i.indisprimary AND a.attname = 'environment_id'";

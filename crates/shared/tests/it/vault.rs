@@ -460,9 +460,10 @@ async fn every_binary_column_is_sealed_or_known_not_to_be() {
     let test = TestDatabase::new().await;
     let mut conn = test.database().conn().await.unwrap();
     let found: Columns = diesel::sql_query(
-        "SELECT array_agg(table_name || '.' || column_name) AS names \
+        "SELECT array_agg(CASE table_schema WHEN 'public' THEN '' ELSE table_schema || '.' END \
+         || table_name || '.' || column_name) AS names \
          FROM information_schema.columns \
-         WHERE table_schema = 'public' AND data_type = 'bytea'",
+         WHERE table_schema IN ('public', 'records', 'logs') AND data_type = 'bytea'",
     )
     .get_result(&mut conn)
     .await

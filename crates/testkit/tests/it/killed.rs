@@ -87,6 +87,6 @@ async fn nothing_is_lost_and_nothing_counts_twice_wherever_it_dies() {
         "worker.leaving",
     ];
     let all = futures_util::stream::iter(points.map(killed_at));
-    let done: Result<Vec<()>, String> = all.buffer_unordered(4).try_collect().await;
+    let done: Result<Vec<()>, String> = Box::pin(all.buffer_unordered(4).try_collect()).await;
     assert_eq!(done.map(|all| all.len()), Ok(points.len()));
 }

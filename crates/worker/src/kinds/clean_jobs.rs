@@ -29,6 +29,7 @@ pub(super) fn register(registry: Registry, core: Core, retention: Retention) -> 
             let Retention {
                 finished_days,
                 dead_days,
+                ..
             } = retention;
             clean::clean(&mut conn, finished_days, dead_days).await?;
             Ok::<_, Failure>(())

@@ -1,8 +1,11 @@
 //! The kinds of job that there are, and the schedules that every installation has.
 
 mod clean_jobs;
+mod clean_records;
 mod keep_alive;
 mod sweep;
+
+use std::num::NonZeroU32;
 
 use linkspan_jobs::{Error, Kind, NewJob, schedules};
 use linkspan_shared::Core;
@@ -16,6 +19,10 @@ pub struct Retention {
     pub finished_days: u32,
     /// Days that dead jobs are kept.
     pub dead_days: u32,
+    /// Days without a change after which a record is pruned.
+    pub prune_records_after_days: Option<NonZeroU32>,
+    /// Days without a batch after which a stream of records is deleted.
+    pub delete_records_after_days: Option<NonZeroU32>,
 }
 
 /// Every kind.
@@ -24,6 +31,7 @@ pub fn registry(core: &Core, retention: Retention) -> Registry {
     let registry = Registry::new();
     let registry = keep_alive::register(registry, core.clone());
     let registry = sweep::register(registry, core.clone());
+    let registry = clean_records::register(registry, core.clone(), retention);
     clean_jobs::register(registry, core.clone(), retention)
 }
 
@@ -34,6 +42,7 @@ pub fn registry(core: &Core, retention: Retention) -> Registry {
 pub async fn schedule(core: &Core) -> Result<(), Error> {
     ensure(core, keep_alive::KeepAlive, keep_alive::EVERY).await?;
     ensure(core, sweep::Sweep, sweep::EVERY).await?;
+    ensure(core, clean_records::CleanRecords, clean_records::EVERY).await?;
     ensure(core, clean_jobs::CleanJobs, clean_jobs::EVERY).await?;
     // Today's partition is needed before the hour is over.
     let first = NewJob::new(&clean_jobs::CleanJobs)?.unique_key("jobs.clean: first");

@@ -159,6 +159,7 @@ fn configure(
     if database.is_private() {
         // What is set for another database must not get this one's tables.
         overrides.push(("LINKSPAN_DATABASE_DIRECT_URL", String::new()));
+        overrides.push(("LINKSPAN_RECORDS_DATABASE_URL", String::new()));
         overrides.push(("LINKSPAN_LOGS_DATABASE_URL", String::new()));
     }
     let mut set_default = |name, value: String| {

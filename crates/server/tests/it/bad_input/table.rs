@@ -73,6 +73,7 @@ pub(super) async fn takers(app: &TestApp) -> Vec<Taker> {
         of_connections(),
         of_metadata(),
         of_sessions(),
+        of_records(),
         of_environments(app.dev.environment.number),
         of_browsers(&session),
     ]
@@ -173,6 +174,20 @@ fn of_sessions() -> Vec<Taker> {
         taker(Method::POST, "/connect/sessions", &[], new),
         taker(Method::POST, "/connect/sessions/reconnect", required, again),
     ]
+}
+
+fn of_records() -> Vec<Taker> {
+    let prune = json!({ "model": "Contact", "variant": "base", "until_cursor": "AQAAAAAAAAAA",
+        "limit": 1 });
+    vec![Taker {
+        headers: &[("Provider-Config-Key", "bearer"), ("Connection-Id", "c1")],
+        ..taker(
+            Method::PATCH,
+            "/records/prune",
+            &["model", "until_cursor"],
+            prune,
+        )
+    }]
 }
 
 fn of_environments(number: i64) -> Vec<Taker> {

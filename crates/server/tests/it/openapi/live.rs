@@ -50,9 +50,23 @@ impl Checker<'_> {
         path: &str,
         body: Value,
     ) -> Reply {
+        self.call_with(token, method, template, path, &[], body)
+            .await
+    }
+
+    /// As [`Checker::call`], with headers.
+    async fn call_with(
+        &mut self,
+        token: &SecretString,
+        method: Method,
+        template: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Reply {
         let reply = self
             .app
-            .call_as(token, method.clone(), path, &[], body)
+            .call_as(token, method.clone(), path, headers, body)
             .await;
         let name = format!("{method} {template}");
         let status = reply.status.as_u16().to_string();
@@ -158,6 +172,7 @@ async fn answers_are_as_both_documents_say() {
     older_names(&mut checker).await;
     sessions(&mut checker).await;
     environments(&mut checker).await;
+    records(&mut checker).await;
     operations(&mut checker).await;
     assert!(checker.wrong.is_empty(), "{:#?}", checker.wrong);
     let known: BTreeSet<_> = UNLIKE_THEIRS
@@ -172,9 +187,9 @@ async fn answers_are_as_both_documents_say() {
         .operations()
         .into_keys()
         .filter(|operation| !reached.contains_key(operation))
-        // What these answer is a page, a redirect or an API's own.
+        // What these answer is a page, a redirect, events, or an API's own.
         .filter(|operation| {
-            let elsewhere = [" /oauth/", " /app-auth/", " /proxy/"];
+            let elsewhere = [" /oauth/", " /app-auth/", " /proxy/", " /records/stream"];
             !elsewhere.iter().any(|start| operation.contains(start))
         })
         .collect();
@@ -404,6 +419,36 @@ async fn environments(checker: &mut Checker<'_>) {
     checker
         .fails(DELETE, "/environments/{}", &path, Value::Null)
         .await;
+}
+
+async fn records(checker: &mut Checker<'_>) {
+    let (list, prune, stream) = ("/records", "/records/prune", "/records/stream");
+    let query = "?model=Contact&limit=1";
+    let named = [
+        ("Provider-Config-Key", "bearer"),
+        ("Connection-Id", "again"),
+    ];
+    let name = checker.app.stream("bearer", "again", "Contact").await;
+    let texts = [r#"{"id":1,"a":"b"}"#, r#"{"id":2}"#];
+    checker.app.save_records(&name, &texts).await;
+    let token = checker.app.dev.api_key.clone();
+    let path = format!("{list}{query}");
+    let page = checker
+        .call_with(&token, GET, list, &path, &named, Value::Null)
+        .await;
+    assert_eq!(page.status, 200, "{page:?}");
+    let page = page.json();
+    let until = &page["records"][0]["_nango_metadata"]["cursor"];
+    let body = json!({ "model": "Contact", "until_cursor": until });
+    let pruned = checker
+        .call_with(&token, PATCH, prune, prune, &named, body)
+        .await;
+    assert_eq!(pruned.json(), json!({ "count": 1, "has_more": false }));
+    checker.fails(GET, list, &path, Value::Null).await;
+    checker
+        .fails(PATCH, prune, prune, json!({ "model": "Contact" }))
+        .await;
+    checker.fails(GET, stream, stream, Value::Null).await;
 }
 
 async fn operations(checker: &mut Checker<'_>) {

@@ -23,7 +23,6 @@ const NOT_COVERED: &[(&str, &[&str])] = &[
         ],
     ),
     ("actions", &["GET /action/{}", "POST /action/trigger"]),
-    ("records", &["GET /records", "PATCH /records/prune"]),
     (
         "syncs",
         &[
