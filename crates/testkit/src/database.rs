@@ -51,9 +51,21 @@ impl TestDatabase {
         }
     }
 
+    /// Tried three times: on a busy machine a task that runs many things at once
+    /// may come to log in only after the server has given up waiting for it.
     async fn create() -> Result<Self> {
-        let template = template(&variable(ADMIN_URL)?).await?;
-        Self::clone_of(&template).await
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let made = async {
+                let template = template(&variable(ADMIN_URL)?).await?;
+                Self::clone_of(&template).await
+            };
+            match made.await {
+                Err(error) if tries < 3 => eprintln!("no test database yet: {error:#}"),
+                made => return made,
+            }
+        }
     }
 
     async fn clone_of(template: &str) -> Result<Self> {
