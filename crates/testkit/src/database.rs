@@ -9,6 +9,8 @@ use anyhow::{Context, Result, bail};
 use linkspan_shared::db::migrate::{self, Group};
 use linkspan_shared::db::{self, Database};
 use secrecy::SecretString;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::block_in_place;
 use tokio_postgres::NoTls;
 use url::Url;
 use uuid::Uuid;
@@ -51,21 +53,9 @@ impl TestDatabase {
         }
     }
 
-    /// Tried three times: on a busy machine a task that runs many things at once
-    /// may come to log in only after the server has given up waiting for it.
     async fn create() -> Result<Self> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            let made = async {
-                let template = template(&variable(ADMIN_URL)?).await?;
-                Self::clone_of(&template).await
-            };
-            match made.await {
-                Err(error) if tries < 3 => eprintln!("no test database yet: {error:#}"),
-                made => return made,
-            }
-        }
+        let template = template(&variable(ADMIN_URL)?).await?;
+        Self::clone_of(&template).await
     }
 
     async fn clone_of(template: &str) -> Result<Self> {
@@ -111,18 +101,25 @@ impl TestDatabase {
 }
 
 impl Drop for TestDatabase {
+    /// Blocks its task until the database is gone. Postgres drops one only after
+    /// every session has answered it, those that still log in too: futures that
+    /// log in and one that drops must not share a task, or they wait for each other
+    /// until the server gives up the login.
     fn drop(&mut self) {
         let admin = self.admin.clone();
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         // A runtime cannot be entered from within another on the same thread.
-        let dropped = std::thread::spawn(move || {
+        let dropping = std::thread::spawn(move || {
             tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(anyhow::Error::from)
                 .and_then(|runtime| runtime.block_on(execute(&admin, &sql)))
-        })
-        .join();
+        });
+        let dropped = match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+            Ok(RuntimeFlavor::MultiThread) => block_in_place(|| dropping.join()),
+            _ => dropping.join(),
+        };
         if !matches!(dropped, Ok(Ok(()))) && !std::thread::panicking() {
             panic!("could not drop {}: {dropped:?}", self.name);
         }

@@ -86,7 +86,16 @@ async fn nothing_is_lost_and_nothing_counts_twice_wherever_it_dies() {
         "keeper.recovered",
         "worker.leaving",
     ];
-    let all = futures_util::stream::iter(points.map(killed_at));
+    // A thread each: one that drops its database must not keep others from logging in.
+    let runtime = tokio::runtime::Handle::current();
+    let all = futures_util::stream::iter(points.map(|point| {
+        let runtime = runtime.clone();
+        async move {
+            let at_point = move || runtime.block_on(killed_at(point));
+            let done = tokio::task::spawn_blocking(at_point).await;
+            done.unwrap_or_else(|error| Err(format!("{point}: {error}")))
+        }
+    }));
     let done: Result<Vec<()>, String> = Box::pin(all.buffer_unordered(4).try_collect()).await;
     assert_eq!(done.map(|all| all.len()), Ok(points.len()));
 }
