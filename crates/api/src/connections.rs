@@ -1,5 +1,8 @@
 //! `/connections` (CONTRACT 2.6).
 
+#[cfg(feature = "openapi")]
+mod credentials;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -184,7 +187,7 @@ pub struct ConnectionFull {
     /// When its credentials were last asked for.
     pub last_fetched_at: DateTime<Utc>,
     /// The credentials, refreshed; `{}` without the scope for them.
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
+    #[cfg_attr(feature = "openapi", schema(value_type = credentials::ConnectionCredentials))]
     pub credentials: serde_json::Value,
 }
 

@@ -283,8 +283,12 @@ fn expires_at(fields: &mut BTreeMap<String, String>) -> Result<Option<DateTime<U
     }
 }
 
-/// A token with what bought it.
+/// A token with what bought it. What came of the token stands for the provider's
+/// answer.
 fn login(mut fields: BTreeMap<String, String>) -> Result<Login, Wrong> {
+    let is_bought = |(name, _): &(&String, &String)| BOUGHT.contains(&name.as_str());
+    let raw = fields.iter().filter(is_bought).collect::<BTreeMap<_, _>>();
+    let raw = serde_json::json!(raw);
     let expires_at = expires_at(&mut fields)?;
     let token = secret(&mut fields, "token").unwrap_or_default();
     let refresh_token = secret(&mut fields, "refresh_token");
@@ -296,7 +300,7 @@ fn login(mut fields: BTreeMap<String, String>) -> Result<Login, Wrong> {
         brought: BTreeMap::new(),
         expires_at,
         issued_at: Utc::now(),
-        raw: Value::Null,
+        raw,
     })
 }
 

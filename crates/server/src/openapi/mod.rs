@@ -5,6 +5,7 @@
 //! the document cannot name a route that the server lacks. Who may call it is
 //! taken from the handler's arguments ([`Opening`]).
 
+mod joined;
 mod opening;
 
 use std::sync::OnceLock;
@@ -224,6 +225,9 @@ pub fn document() -> OpenApi {
             document: Some(&mut document),
         });
     });
+    if let Some(components) = &mut document.components {
+        joined::join(components);
+    }
     document
 }
 

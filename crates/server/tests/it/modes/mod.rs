@@ -7,6 +7,8 @@ use linkspan_testkit::{Reply, TestApp, relocated};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::openapi::assert_is_connection;
+
 mod api;
 mod app;
 mod aws_sigv4;
@@ -142,7 +144,11 @@ fn bearer(app: &TestApp) -> String {
 /// The connection after a refresh that was asked for.
 async fn refreshed(app: &TestApp, key: &str, connection: &str) -> Reply {
     let query = format!("provider_config_key={key}&force_refresh=true");
-    app.get(&format!("/connections/{connection}?{query}")).await
+    let reply = app.get(&format!("/connections/{connection}?{query}")).await;
+    if reply.status.is_success() {
+        assert_is_connection(&reply.json());
+    }
+    reply
 }
 
 /// Deletes the connection.
@@ -164,12 +170,12 @@ fn id(reply: &Reply) -> String {
     reply.json()["connectionId"].as_str().unwrap().to_owned()
 }
 
+/// The connection, in the form of our OpenAPI document.
 async fn full(app: &TestApp, key: &str, connection: &str) -> Value {
-    app.get(&format!(
-        "/connections/{connection}?provider_config_key={key}"
-    ))
-    .await
-    .json()
+    let path = format!("/connections/{connection}?provider_config_key={key}");
+    let shown = app.get(&path).await.json();
+    assert_is_connection(&shown);
+    shown
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -111,8 +111,20 @@ impl Document {
         self.resolve(schema).get("items")
     }
 
+    /// Where a value is not as a schema says.
+    pub(super) fn misfits(&self, schema: &Value, value: &Value) -> Vec<String> {
+        let validator = jsonschema::validator_for(&self.alone(schema)).unwrap();
+        let misfits = validator.iter_errors(value).map(|error| {
+            // Which item of a list it is says nothing.
+            let place = error.instance_path().to_string();
+            let place = place.replace(|c: char| c.is_ascii_digit(), "");
+            format!("{place} {}", error.schema_path())
+        });
+        misfits.collect()
+    }
+
     /// A JSON schema of its own for a part of the document.
-    pub(super) fn alone(&self, schema: &Value) -> Value {
+    fn alone(&self, schema: &Value) -> Value {
         serde_json::json!({ "components": self.0["components"], "allOf": [schema] })
     }
 }

@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use super::live::Checker;
 
 /// Routes, each with a template for it (`TOKENS` is where tokens are sold), the
-/// client that its integration needs, and what a person enters.
+/// client or the configuration that its integration needs, and what a person enters.
 fn logins() -> Vec<(&'static str, &'static str, Value, Value)> {
-    let client = json!({ "type": "OAUTH2", "client_id": "i", "client_secret": "s" });
+    let client = |mode: &str| json!({ "credentials": { "type": mode, "client_id": "i", "client_secret": "s" } });
     vec![
         (
             "/oauth2/auth",
@@ -40,7 +40,7 @@ fn logins() -> Vec<(&'static str, &'static str, Value, Value)> {
         (
             "/auth/tba",
             "auth_mode: TBA\n",
-            Value::Null,
+            client("TBA"),
             json!({ "token_id": "i", "token_secret": "s" }),
         ),
         (
@@ -61,16 +61,20 @@ fn logins() -> Vec<(&'static str, &'static str, Value, Value)> {
         (
             "/auth/aws-sigv4",
             "auth_mode: AWS_SIGV4\n\
-             credentials:\n  role_arn: { type: string, title: R }\n",
-            Value::Null,
+             credentials:\n  role_arn: { type: string, title: R }\n\
+             integration_config:\n  service: { type: string, title: S }\n  \
+             stsMode: { type: string, title: M }\n  \
+             stsEndpointUrl: { type: string, title: E }\n",
+            json!({ "integration_config": { "service": "s3", "stsMode": "custom",
+                "stsEndpointUrl": "TOKENS/keys" } }),
             json!({ "role_arn": "arn:aws:iam::123456789012:role/r", "region": "eu-west-1" }),
         ),
         (
             "/auth/oauth-outbound",
             "auth_mode: OAUTH2\ninstallation: outbound\ntoken_url: TOKENS/token\n\
              authorization_code_param_in_webhook: code\n",
-            client,
-            json!({}),
+            client("OAUTH2"),
+            Value::Null,
         ),
     ]
 }
@@ -79,10 +83,10 @@ fn slug(route: &str) -> String {
     format!("login-{}", route.rsplit('/').next().unwrap())
 }
 
-/// Writes the templates, whose tokens are sold here.
-pub(super) async fn templates() -> TempDir {
+/// Writes the templates, whose tokens are sold at the address that is given back.
+pub(super) async fn templates() -> (TempDir, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(sell(stream));
@@ -90,15 +94,15 @@ pub(super) async fn templates() -> TempDir {
     });
     let folder = tempfile::tempdir().unwrap();
     for (route, yaml, ..) in logins() {
-        let yaml = yaml.replace("TOKENS", &format!("http://{address}"));
+        let yaml = yaml.replace("TOKENS", &address);
         let yaml = format!("display_name: Test\ncategories: [other]\n{yaml}");
         let file = folder.path().join(format!("{}.yaml", slug(route)));
         std::fs::write(file, yaml).unwrap();
     }
-    folder
+    (folder, address)
 }
 
-/// Answers one request, whatever it is, with a token.
+/// Answers one request, whatever it is, with a token, a session and keys.
 async fn sell(mut stream: TcpStream) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -114,7 +118,8 @@ async fn sell(mut stream: TcpStream) {
     let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
     stream.read_exact(&mut body).await.unwrap();
     let token = json!({ "access_token": "t", "token_type": "bearer", "expires_in": 3600,
-        "sessionId": "s", "userId": "u" });
+        "sessionId": "s", "userId": "u", "accessKeyId": "k", "secretAccessKey": "s",
+        "sessionToken": "t" });
     let token = token.to_string();
     let answer = format!(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
@@ -126,19 +131,24 @@ async fn sell(mut stream: TcpStream) {
 
 /// Connects once by every route, and shows the connections with what each has
 /// for credentials.
-pub(super) async fn all(checker: &mut Checker<'_>, query: &str) {
-    for (route, _, client, entered) in logins() {
+pub(super) async fn all(checker: &mut Checker<'_>, address: &str) {
+    for (route, _, needs, entered) in logins() {
         let slug = slug(route);
         let mut body = json!({ "unique_key": slug, "provider": slug });
-        if !client.is_null() {
-            body["credentials"] = client;
+        let needs = needs.to_string().replace("TOKENS", address);
+        let needs: Value = serde_json::from_str(&needs).unwrap();
+        for (name, value) in needs.as_object().into_iter().flatten() {
+            body[name] = value.clone();
         }
         checker.made("/integrations", "/integrations", body).await;
-        let path = format!("{route}/{slug}{query}");
+        // A session makes up what connections of its integrations need.
+        let path = "/connect/sessions";
+        let session = json!({ "tags": { "a": "b" } });
+        let session = checker.made(path, path, session).await;
+        let token = session["data"]["token"].as_str().unwrap();
+        let path = format!("{route}/{slug}?connect_session_token={token}");
         let template = format!("{route}/{{}}");
-        let Some(made) = checker.tried(&template, &path, entered).await else {
-            continue;
-        };
+        let made = checker.made(&template, &path, entered).await;
         let id = made["connectionId"].as_str().unwrap();
         let path = format!("/connections/{id}?provider_config_key={slug}");
         checker.shown("/connections/{}", &path).await;
