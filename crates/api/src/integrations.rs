@@ -13,7 +13,7 @@ pub use credentials::{
 };
 
 /// Body of `POST /integrations`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateIntegration {
@@ -33,6 +33,17 @@ pub struct CreateIntegration {
     /// The same under its older name; `integration_config` wins.
     #[serde(default)]
     pub custom: BTreeMap<String, String>,
+}
+
+/// Without the values of the configuration, of which some are secret.
+impl std::fmt::Debug for CreateIntegration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CreateIntegration")
+            .field("unique_key", &self.unique_key)
+            .field("provider", &self.provider)
+            .field("integration_config", &self.integration_config.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Body of `POST /integrations/quickstart`: an integration that needs no OAuth
@@ -66,7 +77,7 @@ impl From<QuickstartIntegration> for CreateIntegration {
 }
 
 /// Body of `PATCH /integrations/{unique_key}`. What is absent stays as it is.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateIntegration {
@@ -84,6 +95,16 @@ pub struct UpdateIntegration {
     /// The same under its older name; `integration_config` wins.
     #[serde(default)]
     pub custom: BTreeMap<String, String>,
+}
+
+/// Without the values of the configuration, of which some are secret.
+impl std::fmt::Debug for UpdateIntegration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("UpdateIntegration")
+            .field("unique_key", &self.unique_key)
+            .field("integration_config", &self.integration_config.keys())
+            .finish_non_exhaustive()
+    }
 }
 
 /// An integration as it is listed.

@@ -16,7 +16,7 @@ pub struct RecordList {
 }
 
 /// A record: what was saved, to the letter, and what the server knows of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Record {
     /// What the server knows of it.
@@ -25,6 +25,15 @@ pub struct Record {
     /// What the sync saved, `id` among it; nothing but `id` when it was pruned.
     #[serde(flatten)]
     pub fields: Object,
+}
+
+/// Without what was saved, which is somebody's data.
+impl std::fmt::Debug for Record {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Record")
+            .field("metadata", &self.metadata)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the server knows of a record.

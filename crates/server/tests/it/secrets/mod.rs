@@ -9,7 +9,11 @@ use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 use tracing_subscriber::fmt::format::FmtSpan;
 
+use planted::Planted;
+
+mod modes;
 mod planted;
+mod records;
 
 const CLIENT_SECRET: &str = "planted-client-secret-4f1c";
 const API_KEY: &str = "planted-api-key-9b2e";
@@ -32,7 +36,7 @@ async fn dump(url: &str) -> String {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
     let tables = "SELECT schemaname || '.' || tablename FROM pg_tables
-         WHERE schemaname IN ('public', 'logs')";
+         WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
     let mut text = String::new();
     for table in client.query(tables, &[]).await.unwrap() {
         let table: String = table.get(0);
@@ -106,7 +110,8 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
         .with_span_events(FmtSpan::FULL)
         .with_writer(move || writer.clone())
         .init();
-    let folder = tempfile::tempdir().unwrap();
+    let provider = modes::Provider::start().await;
+    let folder = provider.templates();
     std::fs::write(folder.path().join("keyed.yaml"), TEMPLATE).unwrap();
     let setting = ("LINKSPAN_PROVIDERS_DIR", folder.path().to_str().unwrap());
     let app = TestApp::start_with(&[setting]).await;
@@ -163,7 +168,10 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
         Value::Null,
     )
     .await;
-    let planted = planted::all(&app, &connection).await;
+    let mut planted = Planted::default();
+    modes::all(&app, &provider, &mut planted).await;
+    records::all(&app, &connection, &mut planted).await;
+    planted::all(&app, &connection, &mut planted).await;
     let operations = operations(&app, &connection).await;
     let errors = [
         app.post("/integrations", other).await,
@@ -204,7 +212,9 @@ async fn no_secret_is_readable_in_tables_logs_errors_or_debug_output() {
     let view = String::from_utf8_lossy(&view.body).into_owned();
     let (database, _provider) = app.stop().await;
     let tables = dump(database.direct_url().expose_secret()).await;
-    assert!(tables.contains("logs.operations_"), "operations are logged");
+    for table in ["logs.operations_", "records.records "] {
+        assert!(tables.contains(table), "there are rows of {table}");
+    }
     let logs = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
     assert!(logs.contains("TRACE"), "the logs are as long as they get");
     let mut found = Vec::new();
