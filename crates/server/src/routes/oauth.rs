@@ -368,7 +368,13 @@ fn popup_error(failure: &Failure) -> PopupError {
         | ErrorCode::IntegrationNotAllowed => PopupError::AccountOrEnvironmentRetrievalErr,
         ErrorCode::MissingHmac => PopupError::MissingHmac,
         ErrorCode::InvalidHmac => PopupError::InvalidHmac,
-        ErrorCode::InvalidCredentials | ErrorCode::ConnectionTestFailed => PopupError::TokenErr,
+        // The provider gave no token, whether it said so, said something else, or
+        // said nothing.
+        ErrorCode::InvalidCredentials
+        | ErrorCode::ConnectionTestFailed
+        | ErrorCode::UpstreamTimeout
+        | ErrorCode::UpstreamUnreachable
+        | ErrorCode::UpstreamAddressDenied => PopupError::TokenErr,
         _ => PopupError::UnknownErr,
     }
 }

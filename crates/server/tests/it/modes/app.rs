@@ -187,5 +187,6 @@ async fn what_goes_wrong_is_told_and_leaves_nothing() {
     refused("&installation_id=77", "token_err").await;
     strict.misbehave(TOKENS, Misbehaviour::Hang);
     refused("&installation_id=77", "did not answer in time").await;
+    refused("&installation_id=77", "token_err").await;
     assert_eq!(count(&app).await, 0);
 }

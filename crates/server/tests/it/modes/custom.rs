@@ -153,11 +153,12 @@ async fn what_goes_wrong_is_told_and_leaves_nothing() {
     assert_eq!(count(&app).await, 0);
 }
 
-async fn refused(app: &TestApp, more: &str, kind: &str) {
+async fn refused(app: &TestApp, more: &str, kind: &str) -> String {
     let page = install(app, more).await;
     let text = String::from_utf8(page.body.to_vec()).unwrap();
     assert!(page.status == 400 && text.contains(kind), "{more}: {text}");
     assert!(!text.contains("planted"), "{text}");
+    text
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,7 +174,8 @@ async fn tokens_that_do_not_come_are_told_and_leave_nothing() {
             let (_folder, app) = start_at(&strict, &[SLUG], &[IMPATIENT]).await;
             set_up(&app, SLUG, credentials()).await;
             strict.misbehave(path, misbehaviour.clone());
-            refused(&app, "&code=code-1&installation_id=77", says).await;
+            let told = refused(&app, "&code=code-1&installation_id=77", says).await;
+            assert!(told.contains("token_err"), "{told}");
             assert_eq!(strict.refusals(), []);
             assert_eq!(count(&app).await, 0);
         }
