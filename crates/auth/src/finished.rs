@@ -17,7 +17,7 @@ pub struct Finished {
     pub granted_scopes: Option<Vec<String>>,
     /// Scopes that were asked for and are not among those granted.
     pub missing_scopes: Vec<String>,
-    /// Why tokens that a quirk keeps beside these were not refreshed with them.
+    /// Why the person's tokens were not refreshed with their app's.
     pub warning: Option<Error>,
 }
 

@@ -9,6 +9,7 @@ pub mod api_key;
 mod app;
 pub mod aws_sigv4;
 pub mod basic;
+mod beside;
 mod bill;
 mod client;
 mod client_credentials;
@@ -39,6 +40,7 @@ mod tba;
 mod two_step;
 
 pub use app::check_key as check_app_key;
+pub use beside::{has_beside, refresh_beside};
 pub use client::{AppKey, Client, OwnClient, Plugin, SECRET_OVERRIDE};
 pub use client_credentials::{ClientCertificate, client_certificate};
 pub use credentials::Credentials;

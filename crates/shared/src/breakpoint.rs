@@ -6,6 +6,7 @@
 //! |---|---|
 //! | `refresh.leased` | It has the lease and has asked nobody yet. |
 //! | `refresh.answered` | The provider has answered; nothing is stored. |
+//! | `refresh.beside` | What is kept beside it was asked for, too; that is not stored. |
 //! | `refresh.stored` | The answer is stored; the lease is still held. |
 //! | `refresh.released` | All is done; nobody has been told. |
 //! | `job.taken` | A claim has committed; none of its jobs has begun. |

@@ -95,9 +95,8 @@ fn missing(template: &Template, client: &Client, granted: Option<&[String]>) -> 
 }
 
 /// Buys new tokens with the refresh token (RFC 6749 section 6). The old refresh
-/// token is kept when the answer has no new one. Tokens that a quirk keeps beside
-/// are refreshed after them, and their failure costs no others: it is told in
-/// [`Finished::warning`].
+/// token is kept when the answer has no new one, and so are tokens that a quirk keeps
+/// beside: [`refresh_beside`] is for these.
 ///
 /// # Errors
 /// [`Error::NoRefreshToken`], and those of [`exchange`].
@@ -117,21 +116,36 @@ pub async fn refresh<E: TokenEndpoint>(
     fresh.own_client.clone_from(&tokens.own_client);
     let quirk = quirks::of(config.template)?;
     if let Some(beside) = quirk.and_then(|quirk| quirk.beside.as_ref()) {
-        let answer = match (beside.refresh_token)(tokens) {
-            Some(second) => Some(renew(client, config, tokens, &second, endpoint).await),
-            None => None,
-        };
-        let theirs = match &answer {
-            Some(Ok(Finished {
-                credentials: Credentials::OAuth2(theirs),
-                ..
-            })) => Some(theirs),
-            _ => None,
-        };
-        (beside.keep)(fresh, tokens, theirs);
-        finished.warning = answer.and_then(Result::err);
+        (beside.keep)(fresh, tokens, None);
     }
     Ok(finished)
+}
+
+/// Buys the tokens that a quirk keeps beside these. Nothing if there are none.
+///
+/// # Errors
+/// Those of [`exchange`].
+pub async fn refresh_beside<E: TokenEndpoint>(
+    client: &Client,
+    config: &Config<'_>,
+    tokens: &Tokens,
+    endpoint: &E,
+) -> Result<Option<Tokens>, Error> {
+    let quirk = quirks::of(config.template)?;
+    let Some(beside) = quirk.and_then(|quirk| quirk.beside.as_ref()) else {
+        return Ok(None);
+    };
+    let Some(spent) = (beside.refresh_token)(tokens) else {
+        return Ok(None);
+    };
+    let client = &*client.or_own(tokens.own_client.as_ref());
+    let bought = renew(client, config, tokens, &spent, endpoint).await?;
+    let Credentials::OAuth2(theirs) = &bought.credentials else {
+        return Ok(None);
+    };
+    let mut fresh = tokens.clone();
+    (beside.keep)(&mut fresh, tokens, Some(theirs));
+    Ok(Some(fresh))
 }
 
 /// One refresh request, for the connection's own tokens or those beside them.

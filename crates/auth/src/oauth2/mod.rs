@@ -10,7 +10,7 @@ mod token_request;
 mod tokens;
 
 pub use begin::begin;
-pub use exchange::{CodeGrant, exchange, finish, refresh};
+pub use exchange::{CodeGrant, exchange, finish, refresh, refresh_beside};
 pub use tokens::Tokens;
 
 use http::Response;

@@ -2,6 +2,7 @@
 //! in `crates/cli/tests/it/refresh`.
 
 mod answers;
+mod beside;
 mod fixture;
 mod forced;
 mod keep_alive;

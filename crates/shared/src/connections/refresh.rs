@@ -21,6 +21,7 @@ use crate::{Core, Error};
 mod abandoned;
 mod attempt;
 mod flights;
+mod given;
 mod lease;
 pub(super) mod state;
 

@@ -61,7 +61,10 @@ fn both() -> Tokens {
     }
 }
 
-async fn refresh_slack(tokens: &Tokens, endpoint: &ByToken) -> Result<Finished, Error> {
+/// What is stored first, and then.
+type Both = (Tokens, Result<Option<Tokens>, Error>);
+
+async fn refresh_slack(tokens: &Tokens, endpoint: &ByToken) -> Result<Both, Error> {
     let catalogue = Catalogue::builtin().unwrap();
     let nothing = Map::new();
     let config = Config {
@@ -69,7 +72,11 @@ async fn refresh_slack(tokens: &Tokens, endpoint: &ByToken) -> Result<Finished, 
         connection: &nothing,
         integration: &nothing,
     };
-    refresh(&client(), &config, tokens, endpoint).await
+    let finished = refresh(&client(), &config, tokens, endpoint).await?;
+    let first = super::tokens(&finished).clone();
+    assert_eq!(endpoint.asked.lock().unwrap().len(), 1);
+    let second = refresh_beside(&client(), &config, &first, endpoint).await;
+    Ok((first, second))
 }
 
 fn bots_answer() -> (&'static str, u16, Value) {
@@ -83,13 +90,18 @@ async fn the_persons_token_is_refreshed_after_the_bots() {
     let theirs = json!({ "ok": true, "access_token": "person-2",
         "refresh_token": "person-refresh-2", "expires_in": 3600, "token_type": "user" });
     let endpoint = ByToken::new(&[bots_answer(), ("person-refresh-1", 200, theirs)]);
-    let finished = refresh_slack(&both(), &endpoint).await.unwrap();
+    let (first, fresh) = refresh_slack(&both(), &endpoint).await.unwrap();
     assert_eq!(
         *endpoint.asked.lock().unwrap(),
         ["bot-refresh-1", "person-refresh-1"]
     );
-    assert_eq!(finished.warning, None);
-    let fresh = tokens(&finished);
+    let first_refresh_token = first.refresh_token.as_ref().unwrap();
+    assert_eq!(first_refresh_token.expose_secret(), "bot-refresh-2");
+    assert_eq!(
+        first.raw["authed_user"]["refresh_token"],
+        "person-refresh-1"
+    );
+    let fresh = fresh.unwrap().unwrap();
     assert_eq!(fresh.access_token.expose_secret(), "bot-2");
     let refresh_token = fresh.refresh_token.as_ref().unwrap();
     assert_eq!(refresh_token.expose_secret(), "bot-refresh-2");
@@ -105,8 +117,7 @@ async fn the_persons_token_is_refreshed_after_the_bots() {
 async fn a_person_who_withdrew_does_not_cost_the_bots_token() {
     let refused = json!({ "ok": false, "error": "token_revoked" });
     let endpoint = ByToken::new(&[bots_answer(), ("person-refresh-1", 200, refused)]);
-    let finished = refresh_slack(&both(), &endpoint).await.unwrap();
-    let fresh = tokens(&finished);
+    let (fresh, theirs) = refresh_slack(&both(), &endpoint).await.unwrap();
     assert_eq!(fresh.access_token.expose_secret(), "bot-2");
     assert_eq!(
         fresh.raw["authed_user"]["refresh_token"],
@@ -114,7 +125,7 @@ async fn a_person_who_withdrew_does_not_cost_the_bots_token() {
     );
     let life = fresh.expires_at.unwrap() - fresh.issued_at;
     assert_eq!(life, TimeDelta::hours(12), "the bot's own");
-    let warning = finished.warning.unwrap().to_string();
+    let warning = theirs.unwrap_err().to_string();
     assert!(warning.contains("token_revoked"), "{warning}");
 }
 

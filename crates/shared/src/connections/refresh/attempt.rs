@@ -1,27 +1,20 @@
 //! One refresh by the holder of the lease: ask, and keep what is given.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use linkspan_auth::aws_sigv4::Fault;
 use linkspan_auth::{Credentials, Error as Auth, TransportError};
 use linkspan_providers::Config;
-use secrecy::ExposeSecret;
-use uuid::Uuid;
 
 use super::flights::{Failed, Outcome};
+use super::given::Given;
 use super::{Lease, failed_elsewhere, reload, state};
 use crate::breakpoint::reach;
-use crate::connections::{Live, begin, store};
+use crate::connections::{Live, begin};
 use crate::logs::{Kind, Level, Operation};
 use crate::meter::Counted;
 use crate::outbound::Outbound;
-use crate::vault::EnvironmentKeys;
 use crate::{Core, Error};
-
-/// How soon a success that could not be stored is stored again, and how long
-/// that may grow while the database stays away.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Refreshes while the lease is kept, and gives it back. Nothing when it was
 /// lost before the provider was asked.
@@ -75,139 +68,39 @@ async fn attempt(core: &Core, live: Live, lease: &Lease) -> Option<Outcome> {
     let mut counted = Counted::new(&live.integration.provider, begun.elapsed());
     reach("refresh.answered");
     let outcome = match asked {
-        Ok(fresh) => succeeded(core, &keys, live, fresh, &mut operation, &mut counted).await,
+        Ok(fresh) => {
+            let given = Given {
+                core,
+                keys: &keys,
+                lease,
+            };
+            given.store(live, fresh, &mut operation, &mut counted).await
+        }
         Err(error) => failed(core, live, &error, &mut operation, &mut counted).await,
     };
     core.logs.write(operation);
     Some(outcome)
 }
 
-async fn ask_provider(core: &Core, live: &Live, lease: &Lease) -> Result<Credentials, Error> {
-    let config = Config {
+pub(super) fn config(live: &Live) -> Config<'_> {
+    Config {
         template: &live.template,
         connection: &live.connection.connection_config,
         integration: &live.integration.config,
-    };
+    }
+}
+
+async fn ask_provider(core: &Core, live: &Live, lease: &Lease) -> Result<Credentials, Error> {
+    let config = config(live);
     let credentials = &live.connection.credentials;
     let client = begin::client_of(&live.integration, &live.template, credentials)?;
     let provider = Outbound::open_while(core, lease.guard());
     let fresh = linkspan_auth::refresh(client.as_ref(), &config, credentials, &provider).await?;
     if let Some(warning) = &fresh.warning {
         let connection = &live.connection.connection_id;
-        tracing::warn!(%warning, connection, "tokens beside the connection's were not refreshed");
+        tracing::warn!(%warning, connection, "the person's tokens were not refreshed");
     }
     Ok(fresh.credentials)
-}
-
-async fn succeeded(
-    core: &Core,
-    keys: &EnvironmentKeys,
-    live: Live,
-    fresh: Credentials,
-    operation: &mut Operation,
-    counted: &mut Counted,
-) -> Outcome {
-    let failing_since = live.connection.last_refresh_failure_at;
-    match keep(core, keys, &live, &fresh, operation.id).await {
-        Ok(Kept::Stored(connection)) => {
-            counted.outcome = "stored";
-            operation.say(Level::Info, "Credentials refreshed");
-            if let Some(at) = failing_since {
-                let text = format!("Refreshes work again; the last to fail was at {at}");
-                operation.say(Level::Info, text);
-            }
-            Ok(Live {
-                connection: *connection,
-                ..live
-            })
-        }
-        Ok(Kept::Overtaken(connection)) => {
-            counted.outcome = "overtaken";
-            let text = "Newer credentials were stored meanwhile; the refreshed ones are not needed";
-            operation.say(Level::Warn, text);
-            Ok(Live {
-                connection: *connection,
-                ..live
-            })
-        }
-        Err(error) => {
-            counted.outcome = "lost";
-            let text = format!("The refreshed credentials could not be stored: {error}");
-            operation.fail(Some(error.code().as_str()), text);
-            Err(Failed::new(error))
-        }
-    }
-}
-
-enum Kept {
-    Stored(Box<store::Connection>),
-    Overtaken(Box<store::Connection>),
-}
-
-/// Stores what the provider gave, however long the database is away: it may be
-/// the only valid token. It ends only with the process, or when the connection
-/// is gone.
-async fn keep(
-    core: &Core,
-    keys: &EnvironmentKeys,
-    live: &Live,
-    fresh: &Credentials,
-    operation: Uuid,
-) -> Result<Kept, Error> {
-    let mut spent = live.connection.clone();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        match try_to_keep(core, keys, live, &mut spent, fresh, operation).await {
-            Ok(Some(kept)) => return Ok(kept),
-            Ok(None) => {}
-            Err(error) if error.is_outage() => {
-                tracing::warn!(%error, "refreshed credentials could not be stored; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Nothing when the row has changed and still holds the refresh token that was
-/// spent: what is in `spent` then is what it has changed to.
-async fn try_to_keep(
-    core: &Core,
-    keys: &EnvironmentKeys,
-    live: &Live,
-    spent: &mut store::Connection,
-    fresh: &Credentials,
-    operation: Uuid,
-) -> Result<Option<Kept>, Error> {
-    let mut conn = core.db.conn().await?;
-    let stored = state::replace_credentials(&mut conn, keys, spent, fresh, operation).await?;
-    if let Some(stored) = stored {
-        return Ok(Some(Kept::Stored(Box::new(stored))));
-    }
-    let id = &spent.connection_id;
-    // By the newest keys: what has changed may be sealed with them.
-    drop(conn);
-    let keys = core.vault.environment(spent.environment_id).await?;
-    let mut conn = core.db.conn().await?;
-    let changed = store::get(&mut conn, &keys, &live.integration, id).await?;
-    let is_same =
-        changed.id == spent.id && spends_the_same(&changed.credentials, &spent.credentials);
-    // Where refresh tokens do not rotate, what was stored meanwhile is newer.
-    if !is_same || spends_the_same(fresh, &spent.credentials) {
-        return Ok(Some(Kept::Overtaken(Box::new(changed))));
-    }
-    *spent = changed;
-    Ok(None)
-}
-
-/// Whether both would spend the same refresh token.
-fn spends_the_same(stored: &Credentials, spent: &Credentials) -> bool {
-    let token = |credentials: &Credentials| {
-        let token = credentials.refresh_token();
-        token.map(|token| token.expose_secret().to_owned())
-    };
-    token(spent).is_some_and(|spent| token(stored) == Some(spent))
 }
 
 async fn failed(

@@ -54,6 +54,9 @@ const RENEW: &str = "UPDATE refresh_leases \
     SET is_contested = false, expires_at = now() + $4 * interval '1 second' \
     WHERE environment_id = $1 AND connection = $2 AND holder = $3";
 
+const MOVE_ON: &str = "UPDATE refresh_leases SET credentials_version = $4 \
+    WHERE environment_id = $1 AND connection = $2 AND holder = $3";
+
 const RELEASE: &str = "DELETE FROM refresh_leases \
     WHERE environment_id = $1 AND connection = $2 AND holder = $3";
 
@@ -178,6 +181,26 @@ impl Lease {
 
     fn counts_from(&self, at: Instant, life: Duration) {
         *self.hold.until() = at + life;
+    }
+
+    /// Says that the refresh goes on with newer credentials, which this transaction
+    /// has stored: it is repeated with these if this process ends before it is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub(super) async fn move_on(
+        &self,
+        conn: &mut db::Connection,
+        version: i64,
+    ) -> Result<(), Query> {
+        diesel::sql_query(MOVE_ON)
+            .bind::<SqlUuid, _>(self.environment.0)
+            .bind::<BigInt, _>(self.connection)
+            .bind::<SqlUuid, _>(self.holder)
+            .bind::<BigInt, _>(version)
+            .execute(conn)
+            .await?;
+        Ok(())
     }
 
     /// Gives it back, if nobody else has it by now.

@@ -8,12 +8,20 @@ use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_auth::Credentials;
 use uuid::Uuid;
 
-use super::MOST_FAILURE_DAYS;
+use super::{Lease, MOST_FAILURE_DAYS};
 use crate::connections::Connection;
 use crate::connections::store::{Row, credentials_context};
 use crate::db::schema::connections;
 use crate::vault::EnvironmentKeys;
 use crate::{Error, db, events};
+
+/// What a provider has given.
+pub(super) struct Fresh<'a> {
+    pub(super) credentials: &'a Credentials,
+    pub(super) operation: Uuid,
+    /// The lease of a refresh that is not over with these.
+    pub(super) unfinished: Option<&'a Lease>,
+}
 
 /// Stores refreshed credentials if the ones that the refresh spent are still
 /// the stored ones, and clears what earlier failures left, which is an event.
@@ -25,19 +33,24 @@ pub(super) async fn replace_credentials(
     conn: &mut db::Connection,
     keys: &EnvironmentKeys,
     spent: &Connection,
-    fresh: &Credentials,
-    operation: Uuid,
+    fresh: &Fresh<'_>,
 ) -> Result<Option<Connection>, Error> {
-    if spent.last_refresh_failure_at.is_none() {
-        return store(conn, keys, spent, fresh).await;
+    let has_failed = spent.last_refresh_failure_at.is_some();
+    if !has_failed && fresh.unfinished.is_none() {
+        return store(conn, keys, spent, fresh.credentials).await;
     }
     conn.transaction(async |conn| {
-        let stored = store(conn, keys, spent, fresh).await?;
-        if let Some(connection) = &stored {
+        let Some(connection) = store(conn, keys, spent, fresh.credentials).await? else {
+            return Ok(None);
+        };
+        if has_failed {
             let kind = events::Kind::CredentialsRecovered;
-            events::record(conn, connection, kind, Some(operation)).await?;
+            events::record(conn, &connection, kind, Some(fresh.operation)).await?;
         }
-        Ok(stored)
+        if let Some(lease) = fresh.unfinished {
+            lease.move_on(conn, connection.credentials_version).await?;
+        }
+        Ok(Some(connection))
     })
     .await
 }
