@@ -443,6 +443,11 @@ impl Credentials {
         }
     }
 
+    /// Whether [`Credentials::sign`] signs the address and method of a call.
+    pub(crate) const fn signs_address(&self) -> bool {
+        matches!(self, Self::OAuth1(_) | Self::Tba(_) | Self::AwsSigV4(_))
+    }
+
     /// Whether [`Credentials::sign`] must see the body, which `body_headers`
     /// describe, so that it cannot be sent as it comes.
     pub(crate) fn signs_body(&self, config: &Config<'_>, body_headers: &HeaderMap) -> bool {

@@ -22,7 +22,7 @@ pub use self::client::{Client, Deadlines, Limits, Settings};
 pub use self::error::{Error, RedirectDenial};
 pub use self::lookup::SystemLookup;
 pub use self::policy::{AddressPolicy, Blocked, PolicyError, Range};
-pub use self::redirect::{Followed, Redirects};
+pub use self::redirect::{Followed, Onward, Redirects, Resigned};
 pub use self::resolve::{Lookup, LookupFuture};
 pub use self::tls::Identity;
 

@@ -43,6 +43,29 @@ pub struct Followed {
     pub redirects: usize,
 }
 
+/// A request that keeps its credentials, on its way to where a redirect leads.
+#[derive(Debug)]
+pub struct Onward<'a> {
+    /// Its method, which the redirect may have changed.
+    pub method: &'a Method,
+    /// Where it goes.
+    pub url: &'a Url,
+    /// Its body; nothing if the redirect has dropped it.
+    pub body: Option<&'a Bytes>,
+}
+
+/// What becomes of the headers of a request that is redirected.
+#[derive(Debug)]
+pub enum Resigned {
+    /// They hold for every address.
+    Same,
+    /// They hold for one address, and these for the next.
+    Anew(HeaderMap),
+    /// They hold for one address, and there are none for the next: the redirect
+    /// is the answer.
+    Impossible,
+}
+
 /// Headers that describe a body, and go with it.
 static BODY_HEADERS: [HeaderName; 7] = [
     header::CONTENT_ENCODING,
@@ -80,10 +103,27 @@ impl Client {
         redirects: &Redirects,
         deadlines: Deadlines,
     ) -> Result<Response<Incoming>, Error> {
+        self.send_signed(request, redirects, &|_| Resigned::Same, deadlines)
+            .await
+    }
+
+    /// As [`Client::send_following`], of a request that may be signed: wherever
+    /// its credentials go along, `resign` says what its headers are there.
+    ///
+    /// # Errors
+    /// As [`Client::send_following`].
+    pub async fn send_signed(
+        &self,
+        request: Request<Bytes>,
+        redirects: &Redirects,
+        resign: &(dyn Fn(&Onward<'_>) -> Resigned + Sync),
+        deadlines: Deadlines,
+    ) -> Result<Response<Incoming>, Error> {
         let deadline = Instant::now() + deadlines.response_head;
         let mut draft = Draft::from(request);
         let mut client = self;
         let mut hops = 0;
+        let mut is_known = true;
         loop {
             let authority = authority(&draft.uri)?;
             let sent = client
@@ -96,8 +136,8 @@ impl Client {
                 }
                 sent => sent?,
             };
+            note_landing(&mut response, &draft, hops);
             let Some(location) = location(&response) else {
-                note_landing(&mut response, &draft, hops);
                 return Ok(response);
             };
             if hops == redirects.max {
@@ -106,8 +146,16 @@ impl Client {
             hops += 1;
             let status = response.status();
             let hop = self.redirect(&mut draft, &authority, status, location, redirects)?;
-            if hop == Hop::Away {
+            if hop.is_away {
                 client = self.anonymous();
+            }
+            is_known &= hop.is_known;
+            if is_known {
+                match resign(&hop.onward(&draft)) {
+                    Resigned::Same => {}
+                    Resigned::Anew(headers) => draft.headers = headers,
+                    Resigned::Impossible => return Ok(response),
+                }
             }
         }
     }
@@ -142,31 +190,49 @@ impl Client {
             return refuse(shown(&next), RedirectDenial::Blocked(reason));
         }
 
-        change_method(draft, status);
+        let has_body = change_method(draft, status);
         let downgrade = current.scheme() == "https" && next.scheme() == "http";
         if downgrade && (!draft.body.is_empty() || has_credentials(&draft.headers, redirects)) {
             return refuse(shown(&next), RedirectDenial::Downgrade);
         }
-        let hop = hop(&current, &next);
+        let is_away = !is_same_origin(&current, &next);
         let is_forwarded = redirects.forward_credentials && same_site(&current, &next);
-        if hop == Hop::Away && !is_forwarded {
+        let is_known = !is_away || is_forwarded;
+        if !is_known {
             drop_credentials(&mut draft.headers, redirects);
         }
         match target(&next) {
             Ok(uri) => draft.uri = uri,
             Err(_) => return refuse(shown(&next), RedirectDenial::Location),
         }
-        Ok(hop)
+        Ok(Hop {
+            url: next,
+            is_away,
+            is_known,
+            has_body,
+        })
     }
 }
 
 /// Where a redirect leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Hop {
-    /// To the same scheme, host and port.
-    Within,
-    /// Anywhere else.
-    Away,
+struct Hop {
+    url: Url,
+    /// To another scheme, host or port.
+    is_away: bool,
+    /// Whether credentials may go there.
+    is_known: bool,
+    /// Whether the body goes there.
+    has_body: bool,
+}
+
+impl Hop {
+    fn onward<'a>(&'a self, draft: &'a Draft) -> Onward<'a> {
+        Onward {
+            method: &draft.method,
+            url: &self.url,
+            body: self.has_body.then_some(&draft.body),
+        }
+    }
 }
 
 fn note_landing(response: &mut Response<Incoming>, draft: &Draft, redirects: usize) {
@@ -198,8 +264,8 @@ fn location(response: &Response<Incoming>) -> Option<&[u8]> {
 }
 
 /// RFC 9110, 15.4.2 to 15.4.4: 303 asks for a GET (or HEAD), and POST becomes
-/// GET after 301 and 302, as every browser has it.
-fn change_method(draft: &mut Draft, status: StatusCode) {
+/// GET after 301 and 302, as every browser has it. Says whether the body stays.
+fn change_method(draft: &mut Draft, status: StatusCode) -> bool {
     let to_get = match status {
         StatusCode::SEE_OTHER => draft.method != Method::HEAD,
         StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => draft.method == Method::POST,
@@ -212,13 +278,13 @@ fn change_method(draft: &mut Draft, status: StatusCode) {
             draft.headers.remove(name);
         }
     }
+    !to_get
 }
 
-fn hop(from: &Url, to: &Url) -> Hop {
-    let same_origin = from.scheme() == to.scheme()
+fn is_same_origin(from: &Url, to: &Url) -> bool {
+    from.scheme() == to.scheme()
         && from.host() == to.host()
-        && from.port_or_known_default() == to.port_or_known_default();
-    if same_origin { Hop::Within } else { Hop::Away }
+        && from.port_or_known_default() == to.port_or_known_default()
 }
 
 /// The same host, or the same registrable domain. An address has none.

@@ -26,7 +26,7 @@ use crate::instructions::Instructions;
 use crate::meter;
 use crate::record::Record;
 use crate::retry::{Outcome, Retries};
-use crate::send::{self, Described};
+use crate::send::{self, Described, Sendable};
 use crate::told::told;
 use crate::unauthorised::Renewals;
 
@@ -174,7 +174,7 @@ impl Inner {
         record.provider(&live.integration.provider);
         let wants_plain = send::wants_plain(call, &live);
         let body = match body {
-            Body::Streamed { body, length } if send::needs_body(call, &live) => {
+            Body::Streamed { body, length } if send::needs_body(call, &live)? => {
                 let limit = self.settings.whole_body_limit;
                 Body::Held(whole(body, length, limit).await?)
             }
@@ -273,7 +273,10 @@ impl Inner {
             None => own,
         };
         let target = send::target(call, live, &described)?;
-        let body = merged.unwrap_or(body);
+        let body = Sendable {
+            is_merged: merged.is_some(),
+            bytes: merged.unwrap_or(body),
+        };
         let client = self.identities.client(call.client, live).await?;
         let pass = self.gates.enter(&live.template.slug).await?;
         let begun = Instant::now();

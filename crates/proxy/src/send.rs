@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, RANGE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use linkspan_auth::Client;
 use linkspan_auth::request::{self, BodyForSigning};
 use linkspan_net as net;
@@ -83,26 +83,14 @@ fn prepared<T>(
 }
 
 /// Whether the body must be whole before the call can be made.
-pub(crate) fn needs_body(call: &Call<'_>, live: &Live) -> bool {
-    let config = Config {
-        template: &live.template,
-        connection: &live.connection.connection_config,
-        integration: &live.integration.config,
-    };
-    request::needs_body(
-        &config,
-        &live.connection.credentials,
-        &call.instructions.body_headers,
-    )
+pub(crate) fn needs_body(call: &Call<'_>, live: &Live) -> Result<bool, Error> {
+    let described = Described::own(call, BodyForSigning::Streamed);
+    Ok(prepared(call, live, &described, request::needs_body)?)
 }
 
 /// The caller's body with what the template adds to it; nothing if it stays as
-/// it is. GET, HEAD and OPTIONS have none.
+/// it is.
 pub(crate) fn merged(call: &Call<'_>, live: &Live, body: &[u8]) -> Result<Option<Bytes>, Error> {
-    let has_body = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
-    if !has_body.contains(&call.method) || !request::has_body(&live.template) {
-        return Ok(None);
-    }
     let own = Described::own(call, BodyForSigning::Whole(body));
     let merged = prepared(call, live, &own, |prepare| request::body(prepare, body))?;
     Ok(merged.map(Bytes::from))
@@ -118,16 +106,52 @@ pub(crate) fn target(
     let uri = Uri::try_from(prepared.url.as_str()).map_err(|_| net::Error::InvalidUrl {
         reason: "it cannot be written as a request target",
     })?;
-    let mut headers = prepared.headers;
+    Ok(Target {
+        url: prepared.url,
+        uri,
+        headers: asking_for_plain(call, live, prepared.headers),
+    })
+}
+
+fn asking_for_plain(call: &Call<'_>, live: &Live, mut headers: HeaderMap) -> HeaderMap {
     if wants_plain(call, live) {
         let identity = HeaderValue::from_static("identity");
         headers.entry(ACCEPT_ENCODING).or_insert(identity);
     }
-    Ok(Target {
-        url: prepared.url,
-        uri,
-        headers,
-    })
+    headers
+}
+
+/// What a call's headers are where a redirect leads: a signature is made anew.
+fn resigned(call: &Call<'_>, live: &Live, onward: &net::Onward<'_>) -> net::Resigned {
+    let mut own = call.instructions.headers.clone();
+    let described = match onward.body {
+        Some(body) => Described::own(call, BodyForSigning::Whole(body)),
+        None => {
+            for name in call.instructions.headers.keys() {
+                if name.as_str().starts_with("content-") {
+                    own.remove(name);
+                }
+            }
+            Described::own(call, BodyForSigning::Absent)
+        }
+    };
+    let headers = prepared(call, live, &described, |prepare| {
+        if !request::is_signed(prepare.config, prepare.credentials) {
+            return Ok(None);
+        }
+        let method = onward.method;
+        let prepare = request::Prepare {
+            method,
+            headers: &own,
+            ..*prepare
+        };
+        request::prepare_for(&prepare, onward.url).map(Some)
+    });
+    match headers {
+        Ok(None) => net::Resigned::Same,
+        Ok(Some(headers)) => net::Resigned::Anew(asking_for_plain(call, live, headers)),
+        Err(_) => net::Resigned::Impossible,
+    }
 }
 
 /// Whether the answer is to arrive uncompressed, for the caller or the template.
@@ -164,6 +188,13 @@ impl Target {
     }
 }
 
+/// A whole body.
+pub(crate) struct Sendable {
+    pub(crate) bytes: Bytes,
+    /// Whether the template has added to it.
+    pub(crate) is_merged: bool,
+}
+
 /// Sends a request whose body is held, and follows redirects.
 pub(crate) async fn held(
     client: &net::Client,
@@ -171,19 +202,24 @@ pub(crate) async fn held(
     call: &Call<'_>,
     live: &Live,
     mut target: Target,
-    body: Bytes,
+    body: Sendable,
     record: &mut Record,
 ) -> Result<Response<net::Incoming>, net::Error> {
     let headers = std::mem::take(&mut target.headers);
-    let sent = if request::has_body(&live.template) {
+    let Sendable {
+        bytes: body,
+        is_merged,
+    } = body;
+    let sent = if is_merged {
         // The body may hold the credentials: where it goes is the caller's to see.
         let request = target.request(call, headers, net::Body::full(body));
         client.send(request, settings.deadlines()).await
     } else {
         let redirects = redirects(call, live, &headers);
         let request = target.request(call, headers, body);
+        let resign = |onward: &net::Onward<'_>| resigned(call, live, onward);
         client
-            .send_following(request, &redirects, settings.deadlines())
+            .send_signed(request, &redirects, &resign, settings.deadlines())
             .await
     };
     note(record, call, &target.url, &sent);

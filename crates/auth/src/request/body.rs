@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use linkspan_providers::Template;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -10,17 +11,48 @@ use super::Prepare;
 use crate::Error;
 use crate::scope::{RequestScope, unless_unset};
 
-/// Whether the template adds to the bodies of calls. Such a body is needed
-/// whole, and may hold the credentials.
-#[must_use]
-pub fn has_body(template: &Template) -> bool {
-    let proxy = template.proxy.as_ref();
-    proxy.is_some_and(|proxy| !proxy.body.is_empty())
+/// The methods whose bodies a template adds to (CONTRACT 2.7).
+const METHODS: [Method; 4] = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
+
+/// Whether the template may add to this call's body, as far as can be said before
+/// the body is there: it has entries with values, and the body is not described as
+/// something other than JSON.
+///
+/// # Errors
+/// As [`body`].
+pub fn may_add(call: &Prepare<'_>) -> Result<bool, Error> {
+    let Some(proxy) = &call.config.template.proxy else {
+        return Ok(false);
+    };
+    if proxy.body.is_empty() || !takes_entries(call) {
+        return Ok(false);
+    }
+    let scope = RequestScope::new(call.config, call.client, Some(call.credentials));
+    for entry in proxy.body.values() {
+        if unless_unset(call.config.template, entry.evaluate(&scope))?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether a body of this call can be a JSON object, or is none.
+fn takes_entries(call: &Prepare<'_>) -> bool {
+    let kind = call.headers.get(CONTENT_TYPE);
+    let kind = kind.or_else(|| call.body_headers.get(CONTENT_TYPE));
+    METHODS.contains(call.method) && kind.is_none_or(is_json)
+}
+
+fn is_json(kind: &HeaderValue) -> bool {
+    let kind = kind.to_str().unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let kind = kind.to_ascii_lowercase();
+    kind == "application/json" || kind.ends_with("+json")
 }
 
 /// The caller's body with the template's entries (CONTRACT 2.7). They are added
-/// to a JSON object, where the caller has none of the name, and make one where
-/// there is no body. Nothing where the body stays as it is: other bodies have no
+/// to the JSON object of a POST, PUT, PATCH or DELETE, where the caller has none of
+/// the name, and make one where there is no body. Nothing where the body stays as it is: other bodies have no
 /// place for entries.
 ///
 /// # Errors
@@ -28,9 +60,12 @@ pub fn has_body(template: &Template) -> bool {
 /// cannot be computed.
 pub fn body(call: &Prepare<'_>, body: &[u8]) -> Result<Option<Vec<u8>>, Error> {
     let template = call.config.template;
-    let Some(proxy) = template.proxy.as_ref().filter(|_| has_body(template)) else {
+    let Some(proxy) = &template.proxy else {
         return Ok(None);
     };
+    if proxy.body.is_empty() || !takes_entries(call) {
+        return Ok(None);
+    }
     let Some(given) = object(body) else {
         return Ok(None);
     };

@@ -75,7 +75,7 @@ impl Templated<'_> {
             if name != USER_AGENT && self.call.headers.contains_key(name) {
                 continue;
             }
-            let scope = OutgoingScope::new(self.scope, self.outgoing(headers));
+            let scope = OutgoingScope::new(self.scope, self.outgoing(headers), text);
             let value = unless_unset(template, text.evaluate(&scope))?;
             let content_hash = scope.into_content_hash();
             if let Some(value) = value {

@@ -20,9 +20,9 @@ use uuid::Uuid;
 use crate::scope::RequestScope;
 use crate::{Client, Credentials, Error};
 
-pub use body::{body, has_body};
+pub use body::{body, may_add};
 pub(crate) use outgoing::is_form;
-pub use outgoing::{BodyForSigning, ToSign, needs_body};
+pub use outgoing::{BodyForSigning, ToSign, is_signed, needs_body};
 pub use verification::verification;
 
 /// What a call is made of.
@@ -80,23 +80,42 @@ pub fn prepare_at(call: &Prepare<'_>, now: DateTime<Utc>, random: Uuid) -> Resul
     prepare_in(call, scope.at(now, random))
 }
 
+/// The headers that a call has at this address, to which a redirect leads.
+///
+/// # Errors
+/// As [`prepare`].
+pub fn prepare_for(call: &Prepare<'_>, url: &Url) -> Result<HeaderMap, Error> {
+    let scope = RequestScope::new(call.config, call.client, Some(call.credentials));
+    outgoing::check(call.config, call.body)?;
+    signed_headers(call, url, &scope)
+}
+
 fn prepare_in(call: &Prepare<'_>, scope: RequestScope<'_>) -> Result<Prepared, Error> {
     outgoing::check(call.config, call.body)?;
     let url = target::url(call, &scope)?;
-    let mut headers = headers::headers(call, &url, &scope)?;
+    let headers = signed_headers(call, &url, &scope)?;
+    Ok(Prepared { url, headers })
+}
+
+fn signed_headers(
+    call: &Prepare<'_>,
+    url: &Url,
+    scope: &RequestScope<'_>,
+) -> Result<HeaderMap, Error> {
+    let mut headers = headers::headers(call, url, scope)?;
     // A caller who brings an `Authorization` wants that one.
     if !call.headers.contains_key(AUTHORIZATION) {
         call.credentials.sign(ToSign {
             config: call.config,
             client: call.client,
             method: call.method,
-            url: &url,
+            url,
             body: call.body,
             headers: &mut headers,
-            scope: &scope,
+            scope,
         })?;
     }
-    Ok(Prepared { url, headers })
+    Ok(headers)
 }
 
 impl fmt::Debug for Prepared {

@@ -10,6 +10,7 @@ use linkspan_providers::Config;
 use linkspan_providers::interpolate::{CallError, Function, Path, Root, Scope, Text};
 use url::{Url, form_urlencoded};
 
+use super::Prepare;
 use crate::scope::{RequestScope, failed};
 use crate::sign::aws_sigv4::{Payload, Signer};
 use crate::{Client, Credentials, Error, sign};
@@ -85,18 +86,20 @@ impl Outgoing<'_> {
     }
 }
 
-/// A request's scope once the request is known.
+/// A request's scope once the request is known, for one text.
 pub(super) struct OutgoingScope<'a> {
     scope: &'a RequestScope<'a>,
     outgoing: Outgoing<'a>,
+    text: &'a Text,
     content_hash: OnceCell<HeaderValue>,
 }
 
 impl<'a> OutgoingScope<'a> {
-    pub(super) fn new(scope: &'a RequestScope<'a>, outgoing: Outgoing<'a>) -> Self {
+    pub(super) fn new(scope: &'a RequestScope<'a>, outgoing: Outgoing<'a>, text: &'a Text) -> Self {
         Self {
             scope,
             outgoing,
+            text,
             content_hash: OnceCell::new(),
         }
     }
@@ -144,8 +147,13 @@ impl<'a> OutgoingScope<'a> {
 
 impl Scope for OutgoingScope<'_> {
     fn lookup(&self, path: &Path) -> Option<Cow<'_, str>> {
-        let of_request = match path.root() {
-            Root::Bare => self.outgoing.value(path.key()),
+        let of_request = match (path.root(), path.key()) {
+            // What is signed is what is asked for, with the query (RFC 9421 section
+            // 2.2.2), unless the text has that in a place of its own.
+            (Root::Bare, "path") if !names(self.text, &["params"]) => {
+                self.outgoing.value("endpoint")
+            }
+            (Root::Bare, name) => self.outgoing.value(name),
             _ => None,
         };
         of_request.or_else(|| self.scope.lookup(path))
@@ -225,16 +233,40 @@ impl<'a> ToSign<'a> {
 }
 
 /// Whether the body must be whole before the request can be made: because the
-/// template adds to it, or because it is signed. `body_headers` describe it.
+/// template may add to it, or because it is signed. Its length and bytes do not
+/// matter, only what describes it.
+///
+/// # Errors
+/// As [`super::body`].
+pub fn needs_body(call: &Prepare<'_>) -> Result<bool, Error> {
+    Ok(template_signs_body(call.config)
+        || call.credentials.signs_body(call.config, call.body_headers)
+        || super::may_add(call)?)
+}
+
+/// Names whose values are of one request.
+const OF_REQUEST: &[&str] = &[
+    "bodyCanonicalParams",
+    "endpoint",
+    "host",
+    "method",
+    "params",
+    "path",
+];
+
+/// Whether the headers of a call hold for one address and method, since the mode
+/// or the template signs them.
 #[must_use]
-pub fn needs_body(
-    config: &Config<'_>,
-    credentials: &Credentials,
-    body_headers: &HeaderMap,
-) -> bool {
-    super::has_body(config.template)
-        || template_signs_body(config)
-        || credentials.signs_body(config, body_headers)
+pub fn is_signed(config: &Config<'_>, credentials: &Credentials) -> bool {
+    credentials.signs_address()
+        || any_header(config, |text| {
+            text.uses().headers || names(text, OF_REQUEST)
+        })
+}
+
+fn names(text: &Text, wanted: &[&str]) -> bool {
+    let paths = text.paths();
+    paths.iter().any(|path| wanted.contains(&path.as_str()))
 }
 
 fn template_signs_body(config: &Config<'_>) -> bool {
@@ -255,12 +287,7 @@ pub(super) fn check(config: &Config<'_>, body: BodyForSigning<'_>) -> Result<(),
 }
 
 fn names_body(config: &Config<'_>) -> bool {
-    any_header(config, |text| {
-        let paths = text.paths();
-        paths
-            .iter()
-            .any(|path| path.as_str() == "bodyCanonicalParams")
-    })
+    any_header(config, |text| names(text, &["bodyCanonicalParams"]))
 }
 
 fn any_header(config: &Config<'_>, is_one: impl Fn(&Text) -> bool) -> bool {

@@ -1,10 +1,11 @@
 //! Redirects: methods, policy, credentials.
 
 use bytes::Bytes;
-use http::header::HeaderName;
-use http::{Request, StatusCode};
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue, Request, StatusCode};
 use linkspan_net::{
-    AddressPolicy, Blocked, Client, Error, Followed, Range, RedirectDenial, Redirects,
+    AddressPolicy, Blocked, Client, Error, Followed, Onward, Range, RedirectDenial, Redirects,
+    Resigned,
 };
 
 use crate::server::{Received, Reply, Server, ok, redirect};
@@ -231,6 +232,47 @@ async fn credentials_after(
         .into_iter()
         .filter(|name| last.header(name).is_some())
         .collect()
+}
+
+/// Sends a request to `from` whose signature is its path, made anew at each hop that
+/// keeps credentials, unless it goes to `/unsigned`.
+async fn sign_again(from: &str) -> http::Response<linkspan_net::Incoming> {
+    let signed = |path: &str| {
+        let value = HeaderValue::try_from(path).unwrap();
+        HeaderMap::from_iter([(AUTHORIZATION, value)])
+    };
+    let resign = |onward: &Onward<'_>| match onward.url.path() {
+        "/unsigned" => Resigned::Impossible,
+        path => Resigned::Anew(signed(path)),
+    };
+    let mut request = get(from);
+    *request.headers_mut() = signed("/first");
+    let redirects = Redirects::default();
+    let client = named_client();
+    let sent = client.send_signed(request, &redirects, &resign, SOON);
+    sent.await.unwrap()
+}
+
+#[tokio::test]
+async fn a_signature_is_made_anew_wherever_credentials_go() {
+    let (server, other) = (Server::start(by_path).await, Server::start(by_path).await);
+    let from = server.url_at("api.site.example", "");
+    assert_eq!(sign_again(&format!("{from}/307?/end")).await.status(), 200);
+    let last = server.requests().pop().unwrap();
+    assert_eq!(last.header("authorization"), Some("/end"));
+    // What cannot be signed is not followed.
+    let kept = sign_again(&format!("{from}/307?/unsigned")).await;
+    assert_eq!(kept.status(), StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(kept.headers()["location"], "/unsigned");
+    // Away and back again nobody is known any more.
+    let back = format!("{from}/end");
+    let away = other.url_at("elsewhere.example", &format!("/307?{back}"));
+    let landed = sign_again(&format!("{from}/307?{away}")).await;
+    assert_eq!(landed.status(), 200);
+    for server in [&server, &other] {
+        let last = server.requests().pop().unwrap();
+        assert_eq!(last.header("authorization"), None);
+    }
 }
 
 #[tokio::test]

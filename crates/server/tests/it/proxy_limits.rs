@@ -204,6 +204,25 @@ async fn a_template_adds_to_json_and_takes_it_whole() {
         StatusCode::TEMPORARY_REDIRECT
     );
 
+    // Where nothing joins it, it does, and what is no JSON streams, whatever its size.
+    let call = calls.get(&upstream, &[]);
+    let within = "HTTP/1.1 302 Found\r\nlocation: /there\r\ncontent-length: 0\r\n\r\n";
+    upstream.answer(within).await;
+    let seen = upstream.answer(OK).await.head;
+    assert!(seen.starts_with("get /there "), "{seen}");
+    assert_eq!(soon(call).await.unwrap().status(), StatusCode::OK);
+    let length = (2 * LIMIT).to_string();
+    let upload = [
+        ("content-type", "application/octet-stream"),
+        ("content-length", length.as_str()),
+    ];
+    let caller = calls
+        .dial(Method::POST, &upstream, &upload, "the beginning")
+        .await;
+    let mut exchange = upstream.accept().await;
+    assert_eq!(exchange.read(13).await, b"the beginning");
+    drop((caller, exchange));
+
     let length = (LIMIT + 1).to_string();
     let too_large = [("content-length", length.as_str())];
     let mut caller = calls.dial(Method::POST, &upstream, &too_large, "").await;
@@ -212,7 +231,7 @@ async fn a_template_adds_to_json_and_takes_it_whole() {
         .await
         .unwrap();
     assert_eq!(&said, b"HTTP/1.1 413 ");
-    let (status, code, _) = calls.logged(7).await.pop().unwrap();
+    let (status, code, _) = calls.logged(9).await.pop().unwrap();
     assert_eq!(
         (status.as_str(), code.as_str()),
         ("failed", Some("payload_too_large"))

@@ -258,6 +258,7 @@ fn debug_shows_no_secret() {
 fn entries_of_the_template_join_a_json_object() {
     let call = Call {
         connection: json!({ "user": "me" }),
+        method: Method::POST,
         ..Call::new(template(
             "{ base_url: 'https://x.com', body: { key: '${apiKey}', \
                auth: { login: '${connectionConfig.user}' }, \
@@ -295,4 +296,40 @@ fn entries_of_the_template_join_a_json_object() {
         assert_eq!(call.body(unchanged), None, "{unchanged}");
     }
     assert_eq!(Call::new(builtin("demo")).body("{}"), None);
+}
+
+#[test]
+fn a_body_is_wanted_whole_only_where_something_may_join_it() {
+    let wants = |call: &Call| call.with(needs_body).unwrap();
+    let mut call = Call {
+        method: Method::PUT,
+        connection: json!({ "org": "o" }),
+        ..Call::new(template(
+            "{ base_url: 'https://x.com', body: { org: '${connectionConfig.org}' } }",
+        ))
+    };
+    for (kind, is_wanted) in [
+        (None, true),
+        (Some("application/json; charset=utf-8"), true),
+        (Some("application/vnd.api+JSON"), true),
+        (Some("application/octet-stream"), false),
+        (Some("multipart/form-data; boundary=json"), false),
+        (Some("text/plain"), false),
+    ] {
+        call.body_headers = HeaderMap::new();
+        if let Some(kind) = kind {
+            let kind = HeaderValue::from_static(kind);
+            call.body_headers.insert(http::header::CONTENT_TYPE, kind);
+        }
+        assert_eq!(wants(&call), is_wanted, "{kind:?}");
+        assert_eq!(call.body("{}").is_some(), is_wanted, "{kind:?}");
+    }
+    // The caller's own word counts before that of the body.
+    call.headers = &[("content-type", "application/json")];
+    assert!(wants(&call));
+    call.method = Method::GET;
+    assert!(!wants(&call));
+    call.method = Method::POST;
+    call.connection = json!({});
+    assert!(!wants(&call), "no entry has a value");
 }

@@ -20,7 +20,11 @@ impl Call {
     }
 
     fn needs_body(&self) -> bool {
-        self.with(|call| needs_body(call.config, call.credentials, call.body_headers))
+        self.with(needs_body).unwrap()
+    }
+
+    fn is_signed(&self) -> bool {
+        self.with(|call| is_signed(call.config, call.credentials))
     }
 }
 
@@ -88,6 +92,7 @@ fn avanan() {
         "cdd7ea34e3628d7ccd99ed63989d38ae9f3a29e99bc3a1eab503298fa90877db"
     );
     assert!(!call.needs_body());
+    assert!(call.is_signed(), "for one address");
 }
 
 /// “Signature Calculations for the Authorization Header” in the S3 API
@@ -198,7 +203,15 @@ fn streamline() {
     let signature = STANDARD.decode(signature).unwrap();
     assert!(public.verify(base.as_bytes(), &signature).is_ok());
     assert!(public.verify(b"other", &signature).is_err());
-    assert!(call.needs_body());
+    assert!(call.needs_body() && call.is_signed());
+
+    // The target URI has the query (RFC 9421 section 2.2.2).
+    call.path = "/v0/matters?page=2&q=a%20b";
+    let base = base.replace("/v0/matters", call.path);
+    let signature = call.header(TIME, "signature");
+    let signature = signature.strip_prefix("sig=:").unwrap();
+    let signature = STANDARD.decode(signature.strip_suffix(':').unwrap());
+    assert!(public.verify(base.as_bytes(), &signature.unwrap()).is_ok());
 
     call.sent = BodyForSigning::Whole(b"\xff");
     let error = call.at(TIME).unwrap_err().to_string();
@@ -218,7 +231,7 @@ fn what_describes_the_body_fills_gaps() {
         ..Call::new(template("{ base_url: 'https://x.com' }"))
     };
     assert_eq!(call.header(TIME, "content-type"), "text/plain");
-    assert!(!call.needs_body());
+    assert!(!call.needs_body() && !call.is_signed());
     let own = Call {
         headers: &[("content-type", "a/b")],
         ..call

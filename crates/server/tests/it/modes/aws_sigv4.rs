@@ -143,6 +143,7 @@ async fn a_role_is_assumed_and_its_keys_sign_every_call() {
                 provider.refusals()
             );
         }
+        redirects_are_signed(&app, &provider, (key, &connection), host).await;
         assert_eq!(refreshed(&app, key, &connection).await.status, 200);
         assert_eq!(
             call(&app, key, &connection, "/bucket", None).await.status,
@@ -153,6 +154,35 @@ async fn a_role_is_assumed_and_its_keys_sign_every_call() {
         delete(&app, key, &connection).await;
     }
     assert_eq!(provider.refusals(), []);
+}
+
+/// Within the host a redirected call is signed for where it goes; another host gets
+/// neither the signature nor the session's token.
+async fn redirects_are_signed(
+    app: &TestApp,
+    provider: &Strict,
+    (key, connection): (&str, &str),
+    host: &str,
+) {
+    let from = format!("{host}/moved");
+    let moved = |to: &str| Answer::new(307, "text/plain", "").with_header("location", to);
+    let within = moved(&format!("{host}/bucket/o?partNumber=2"));
+    provider.misbehave(&from, Misbehaviour::Answer(within));
+    let reply = send(app, key, connection, "/moved", "body").await;
+    assert_eq!(reply.status, 200, "{key}: {:?}", provider.refusals());
+    let arrived = provider.requests().pop().unwrap();
+    assert_eq!(arrived.raw_query, "partNumber=2");
+    let other = Strict::start(|_| Ok(Answer::json(&json!({ "ok": true })))).await;
+    let other = other.unwrap();
+    let away = moved(&format!("{}/elsewhere", other.url()));
+    provider.misbehave(&from, Misbehaviour::Answer(away));
+    let reply = call(app, key, connection, "/moved", None).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let arrived = other.requests().pop().unwrap();
+    for name in ["authorization", "x-amz-security-token"] {
+        assert_eq!(arrived.header(name), None, "{key}");
+    }
+    provider.behave();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -130,6 +130,7 @@ async fn every_template_connects_and_signs_its_calls() {
         let answer = call(&app, slug, &id, &path, None).await;
         assert_eq!(answer.status, 200, "{slug}: {:?}", strict.refusals());
         form_is_signed(&app, &real, &id, &path).await;
+        redirects_are_signed(&app, &strict, &real, (&id, &path)).await;
         assert_eq!(strict.refusals(), [], "{slug}");
         delete(&app, slug, &id).await;
         assert_eq!(count(&app).await, 0);
@@ -153,6 +154,38 @@ async fn form_is_signed(app: &TestApp, real: &Real, id: &str, path: &str) {
             .body(body.into());
         let answer = app.send(request.unwrap()).await;
         assert_eq!(answer.status, 200, "{} {kind}: {answer:?}", real.slug);
+    }
+}
+
+/// A signature is good for one address and method: where a redirect leads the call
+/// has another one, without the form where that is dropped.
+async fn redirects_are_signed(app: &TestApp, strict: &Strict, real: &Real, of: (&str, &str)) {
+    let (id, path) = of;
+    let from = format!("{}moved", real.paths.api);
+    let to = format!("{}items?c=3", real.paths.api);
+    let base = path.split_once("items").unwrap().0;
+    for (status, method) in [(307, "POST"), (303, "GET")] {
+        let moved = Answer::new(status, "text/plain", "").with_header("location", &to);
+        strict.misbehave(&from, Misbehaviour::Answer(moved));
+        let request = http::Request::post(app.url(&format!("/proxy{base}moved?b=1")))
+            .header("authorization", super::bearer(app))
+            .header("provider-config-key", real.slug)
+            .header("connection-id", id)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body("status=a+b".into());
+        let answer = app.send(request.unwrap()).await;
+        strict.behave();
+        assert_eq!(
+            answer.status,
+            200,
+            "{} {status}: {:?}",
+            real.slug,
+            strict.refusals()
+        );
+        let arrived = strict.requests().pop().unwrap();
+        assert_eq!((&*arrived.method, &*arrived.raw_query), (method, "c=3"));
+        let is_form = arrived.header("content-type").is_some();
+        assert_eq!(is_form, method == "POST", "{arrived:?}");
     }
 }
 
@@ -232,7 +265,11 @@ async fn a_provider_that_hangs_is_given_up() {
     let (_folder, app) = start_at(&strict, &[real.slug], &[IMPATIENT]).await;
     set_up(&app, real.slug, credentials(None)).await;
     strict.misbehave("/", Misbehaviour::Hang);
-    assert!(begin_fails(&app, real.slug).await.contains("in time"));
+    let told = begin_fails(&app, real.slug).await;
+    assert!(
+        told.contains("token_err") && told.contains("did not answer in time"),
+        "{told}"
+    );
     assert_eq!(count(&app).await, 0);
 }
 
