@@ -209,7 +209,7 @@ describe('the connect page', () => {
     await shop.getByLabel('Code').and(page.locator(':focus')).waitFor();
     await shop.getByLabel('Code').fill('X');
     await submit(shop);
-    await shop.getByText(/^Not connected\..*status 401/).waitFor();
+    await shop.getByText(/^Not connected\..*status 401.*Check what you entered/).waitFor();
     assert.equal(await subdomain.inputValue(), ' acme ', 'nothing is to be entered twice');
     const before = await nango.listConnections({ integrationId: 'shop' });
     assert.equal(before.connections.length, 0);

@@ -167,7 +167,7 @@ describe('the connect page', () => {
     await page.getByLabel('User').fill('ann');
     await page.getByLabel('Password').fill('wrong');
     await submit(page);
-    await page.getByText(/^Not connected\..*refused/).waitFor();
+    await page.getByText(/^Not connected\..*refused.*Check what you entered/).waitFor();
     assert.equal(await page.getByLabel('User').inputValue(), 'ann', 'nothing is to be entered twice');
     await page.close();
   });

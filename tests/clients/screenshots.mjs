@@ -11,7 +11,7 @@ import { integrateAll, writeTemplates } from './templates.mjs';
 
 /** Templates whose forms are unlike the others. */
 const BUILT_IN = ['adp', 'aws-sigv4', 'snowflake-jwt', 'sap-success-factors', 'mcp-generic'];
-const WIDTHS = { 1280: 800, 390: 844 };
+const WIDTHS = { 1280: 800, 360: 740 };
 const folder = process.argv[2];
 if (!folder) throw new Error('name the folder that the pictures go to');
 await mkdir(folder, { recursive: true });

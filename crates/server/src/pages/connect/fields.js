@@ -122,9 +122,10 @@ class Field {
     this.input.setAttribute('aria-describedby', describing.filter(Boolean).join(' '));
   }
 
-  /** Without an order: the configuration, then names, then what is secret. */
+  /** Without an order: the configuration, then names, what is secret, and what may stay empty. */
   get rank() {
     if (this.group === 'config') return 0;
+    if (this.schema.optional) return 3;
     return this.schema.secret || this.input.type === 'textarea' ? 2 : 1;
   }
 

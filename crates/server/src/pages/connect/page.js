@@ -4,10 +4,14 @@
 const status = document.getElementById('status');
 const token = new URLSearchParams(location.hash.slice(1)).get('session_token');
 
+/** The provider's word on what was entered. */
+const ENTERED_WRONG = ['connection_test_failed', 'invalid_credentials'];
+
 /** What the server refused, with the fields that it names. */
 class Refused extends Error {
   constructor({ code, message, errors = [] }) {
     super(message ?? code);
+    this.code = code;
     this.errors = errors;
   }
 }
@@ -198,7 +202,8 @@ class Entry {
       return;
     }
     const said = left.length ? left.map(({ message }) => sentence(message)).join(' ') : sentence(error.message);
-    this.say(`Not connected. ${said}`, 'bad');
+    const isTheirs = !this.form.hidden && ENTERED_WRONG.includes(error.code);
+    this.say(`Not connected. ${said}${isTheirs ? ' Check what you entered, and try again.' : ''}`, 'bad');
   }
 }
 
