@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::faults::Fault;
 use crate::grants::Grants;
 use crate::journal::{Refusal, SeenRequest};
-use crate::rotation::{Minted, Rotation};
+use crate::rotation::{Fate, Minted, Rotation};
 use crate::state::State;
 
 /// Looks into a running simulator and makes it misbehave. Clones share it, and
@@ -92,6 +92,12 @@ impl Control {
     /// perhaps spent by now, belongs to; none when the grant has ended.
     pub fn live_refresh_token(&self, of: &str) -> Option<String> {
         self.state.grants().live_of_grant(of)
+    }
+
+    /// What became of the grant that a refresh token, perhaps spent by now, belongs
+    /// to.
+    pub fn fate(&self, of: &str) -> Fate {
+        self.state.grants().fate(of)
     }
 
     /// Puts the provider's clock forward, so that codes, sign-ins and access

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::rotation::{Minted, Rotation};
+use crate::rotation::{Asked, Fate, Minted, Reuse, Rotation};
 use crate::tickets::Authorization;
 
 /// How long a code may wait for its token request. RFC 6749 section 4.1.2
@@ -33,6 +33,9 @@ pub(crate) struct Grants {
     codes: HashMap<String, Code>,
     access: HashMap<String, Access>,
     refresh: HashMap<String, Refresh>,
+    /// Grants that a token ended which came again.
+    #[serde(skip)]
+    ended: HashMap<Uuid, Reuse>,
 }
 
 #[derive(Debug, Deserialize, Serialize)]
@@ -58,6 +61,8 @@ struct Refresh {
     grant: Uuid,
     scope: String,
     issued: DateTime<Utc>,
+    #[serde(default)]
+    to: String,
     state: RefreshState,
     #[serde(default)]
     spent: Option<Spent>,
@@ -67,6 +72,8 @@ struct Refresh {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Spent {
     at: DateTime<Utc>,
+    #[serde(default)]
+    by: String,
     successor: String,
 }
 
@@ -186,16 +193,23 @@ impl Grants {
     }
 
     /// Spends a refresh token and issues the next pair. Access tokens issued
-    /// before stay good until they expire.
+    /// before stay good until they expire. `by` is who asks, if that is known.
     pub(crate) fn refresh(
         &mut self,
         token: &str,
+        by: &str,
         now: DateTime<Utc>,
     ) -> Result<Tokens, GrantError> {
-        let (grant, scope) = self.live(token, now)?;
+        let (grant, scope) = self.live(token, by, now)?;
         let successor = match self.successor(token, now) {
             Some(successor) => successor,
-            None => self.issue_refresh(grant, &scope, now),
+            None => {
+                let successor = self.issue_refresh(grant, &scope, now);
+                if let Some(issued) = self.refresh.get_mut(&successor) {
+                    by.clone_into(&mut issued.to);
+                }
+                successor
+            }
         };
         if let Some(found) = self.refresh.get_mut(token)
             && found.state == RefreshState::Live
@@ -203,6 +217,7 @@ impl Grants {
             found.state = RefreshState::Spent;
             found.spent = Some(Spent {
                 at: now,
+                by: by.to_owned(),
                 successor: successor.clone(),
             });
         }
@@ -216,13 +231,18 @@ impl Grants {
         token: &str,
         now: DateTime<Utc>,
     ) -> Result<Tokens, GrantError> {
-        let (grant, scope) = self.live(token, now)?;
+        let (grant, scope) = self.live(token, "", now)?;
         Ok(self.issue_access(grant, scope, String::new(), now))
     }
 
     /// The grant and scope of a refresh token that may be exchanged. One that
     /// was exchanged before may end its grant.
-    fn live(&mut self, token: &str, now: DateTime<Utc>) -> Result<(Uuid, String), GrantError> {
+    fn live(
+        &mut self,
+        token: &str,
+        by: &str,
+        now: DateTime<Utc>,
+    ) -> Result<(Uuid, String), GrantError> {
         let found = self.refresh.get(token);
         let found = found.ok_or(GrantError::UnknownRefreshToken)?;
         let (grant, scope) = (found.grant, found.scope.clone());
@@ -232,6 +252,16 @@ impl Grants {
             RefreshState::Spent if self.successor(token, now).is_some() => Ok((grant, scope)),
             RefreshState::Spent => {
                 if self.rotation.revokes_on_reuse {
+                    let again = Asked {
+                        by: by.to_owned(),
+                        at: now,
+                    };
+                    let first = found.spent.as_ref().map_or(again.clone(), |spent| Asked {
+                        by: spent.by.clone(),
+                        at: spent.at,
+                    });
+                    let reuse = Reuse { first, again };
+                    self.ended.entry(grant).or_insert(reuse);
                     self.revoke_grant(grant);
                 }
                 Err(GrantError::SpentRefreshToken)
@@ -255,6 +285,20 @@ impl Grants {
         };
         let live = self.refresh.iter().find(|found| is_live(&found));
         live.map(|(token, _)| token.clone())
+    }
+
+    /// What became of the grant that a refresh token belongs to.
+    pub(crate) fn fate(&self, token: &str) -> Fate {
+        let live = self.live_of_grant(token);
+        let live = live.and_then(|live| self.refresh.get(&live));
+        let grant = self.refresh.get(token).map(|found| found.grant);
+        Fate {
+            issued: live.map(|live| Asked {
+                by: live.to.clone(),
+                at: live.issued,
+            }),
+            reuse: grant.and_then(|grant| self.ended.get(&grant).cloned()),
+        }
     }
 
     /// A grant that no browser has asked for.
@@ -319,6 +363,7 @@ impl Grants {
             grant,
             scope: scope.to_owned(),
             issued: now,
+            to: String::new(),
             state: RefreshState::Live,
             spent: None,
         };
@@ -391,13 +436,21 @@ mod tests {
         let start = Utc::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let first = grants.mint(start).refresh_token;
-        let second = grants.refresh(&first, at(0)).ok().unwrap().refresh_token;
-        let again = grants.refresh(&first, at(9)).ok().unwrap().refresh_token;
+        let second = grants
+            .refresh(&first, "", at(0))
+            .ok()
+            .unwrap()
+            .refresh_token;
+        let again = grants
+            .refresh(&first, "", at(9))
+            .ok()
+            .unwrap()
+            .refresh_token;
         assert_eq!(again, second, "the answer is the same");
         assert_eq!(grants.live_of_grant(&first), Some(second.clone()));
-        let late = grants.refresh(&first, at(10)).err();
+        let late = grants.refresh(&first, "", at(10)).err();
         assert_eq!(late, Some(GrantError::SpentRefreshToken));
-        let ended = grants.refresh(&second, at(10)).err();
+        let ended = grants.refresh(&second, "", at(10)).err();
         assert_eq!(ended, Some(GrantError::RevokedRefreshToken));
         assert_eq!(grants.live_of_grant(&first), None);
     }
@@ -411,9 +464,9 @@ mod tests {
         });
         let now = Utc::now();
         let first = grants.mint(now).refresh_token;
-        let second = grants.refresh(&first, now).ok().unwrap().refresh_token;
-        let third = grants.refresh(&second, now).ok().unwrap().refresh_token;
-        let late = grants.refresh(&first, now).err();
+        let second = grants.refresh(&first, "", now).ok().unwrap().refresh_token;
+        let third = grants.refresh(&second, "", now).ok().unwrap().refresh_token;
+        let late = grants.refresh(&first, "", now).err();
         assert_eq!(late, Some(GrantError::SpentRefreshToken));
         assert_eq!(grants.live_of_grant(&first), Some(third));
     }
@@ -428,7 +481,7 @@ mod tests {
             grants.check(&first.access_token, later),
             Err(AccessError::Expired)
         );
-        assert!(grants.refresh(&first.refresh_token, later).is_ok());
+        assert!(grants.refresh(&first.refresh_token, "", later).is_ok());
         assert_eq!(
             grants.check(&first.access_token, later),
             Err(AccessError::Unknown)

@@ -32,6 +32,6 @@ mod tickets;
 pub use control::Control;
 pub use faults::Fault;
 pub use journal::{Refusal, SeenRequest};
-pub use rotation::{Minted, Rotation};
+pub use rotation::{Asked, Fate, Minted, Reuse, Rotation};
 pub use run::Simulator;
 pub use settings::{Client, RedirectUris, Settings, User};

@@ -38,6 +38,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         .service(resource("/oauth/login").post(consent::login))
         .service(resource("/oauth/consent").post(consent::decide))
         .service(resource("/oauth/token").post(token::token))
+        .service(resource("/oauth/token/{by}").post(token::token))
         .service(resource("/api/me").get(access::me))
         .service(resource("/api/items").get(items::list).post(items::add))
         .service(resource("/api/items/{id}").get(items::one))
@@ -99,7 +100,7 @@ fn note_request(state: &State, request: &ServiceRequest, body: Bytes) {
             .collect(),
         body,
     };
-    let wants_tokens = seen.method == "POST" && seen.path == "/oauth/token";
+    let wants_tokens = seen.method == "POST" && seen.path.starts_with("/oauth/token");
     state.record(|journal| {
         journal.saw(seen);
         journal.token_requests += usize::from(wants_tokens);

@@ -14,7 +14,8 @@ use crate::grants::{GrantError, Tokens};
 use crate::params::{ParamError, Params};
 use crate::state::State;
 
-/// Exchanges a code or a refresh token.
+/// Exchanges a code or a refresh token. A last segment `{by}` of the path says who
+/// asks, for those who want to know.
 pub(crate) async fn token(
     state: web::Data<State>,
     request: HttpRequest,
@@ -67,7 +68,10 @@ fn grant(state: &State, request: &HttpRequest, body: &Body) -> Result<Tokens, Re
     let params = form(request, body).map_err(Refused::bad_request)?;
     match params.once("grant_type").map_err(Refused::bad_request)? {
         "authorization_code" => exchange(state, &params),
-        "refresh_token" => refresh(state, &params),
+        "refresh_token" => {
+            let by = request.match_info().get("by").unwrap_or_default();
+            refresh(state, &params, by)
+        }
         _ => Err(Refused::json(
             StatusCode::BAD_REQUEST,
             "unsupported_grant_type",
@@ -98,7 +102,7 @@ fn exchange(state: &State, params: &Params) -> Result<Tokens, Refused> {
     outcome.map_err(invalid_grant)
 }
 
-fn refresh(state: &State, params: &Params) -> Result<Tokens, Refused> {
+fn refresh(state: &State, params: &Params, by: &str) -> Result<Tokens, Refused> {
     let [_, token, id, secret] = params
         .exactly(["grant_type", "refresh_token", "client_id", "client_secret"])
         .map_err(|error: ParamError| Refused::bad_request(error))?;
@@ -107,7 +111,7 @@ fn refresh(state: &State, params: &Params) -> Result<Tokens, Refused> {
     let keeps = state.take_fault(|fault| *fault == Fault::KeepRefreshToken);
     let outcome = state.change_grants(|grants| match keeps {
         Some(_) => grants.refresh_and_keep(token, now),
-        None => grants.refresh(token, now),
+        None => grants.refresh(token, by, now),
     });
     let tokens = outcome.map_err(invalid_grant)?;
     state.record(|journal| journal.refreshes += 1);

@@ -5,14 +5,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use linkspan_simulator::{Control, Fault as ProviderFault, Rotation, Settings, Simulator};
+use chrono::Utc;
+use linkspan_simulator::{Control, Fate, Fault as ProviderFault, Rotation, Settings, Simulator};
 use serde_json::json;
 
 use crate::api::Api;
+use crate::excuse::{self, Hurt};
 use crate::plan::{Fault, Moment, Provider, Round};
 use crate::process::{Program, Server};
 use crate::random::Random;
@@ -37,6 +39,8 @@ pub(crate) struct Findings {
     pub(crate) rounds: u64,
     pub(crate) kills: u64,
     pub(crate) pauses: u64,
+    /// Grants that have ended, to be judged.
+    losses: Vec<Loss>,
     /// Grants that were lost although they need not have been.
     pub(crate) lost: Vec<String>,
     /// Grants that nobody could have kept, by the moment of the fault.
@@ -54,6 +58,13 @@ struct Ground<'a> {
     steady: String,
     next: AtomicU64,
     findings: Mutex<Findings>,
+    faults: Mutex<Vec<Hurt>>,
+}
+
+impl Ground<'_> {
+    fn faults(&self) -> MutexGuard<'_, Vec<Hurt>> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Runs the order; prints a line now and then.
@@ -83,14 +94,17 @@ pub(crate) async fn run(
         steady: steady.base_url.clone(),
         next: AtomicU64::new(0),
         findings: Mutex::default(),
+        faults: Mutex::default(),
     };
     let lanes = (0..LANES).map(|number| lane(&ground, program, folder, number));
     futures_util::future::try_join_all(lanes).await?;
     simulator.stop().await;
-    Ok(ground
-        .findings
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner))
+    let findings = ground.findings.into_inner();
+    let mut findings = findings.unwrap_or_else(PoisonError::into_inner);
+    let faults = ground.faults.into_inner();
+    let faults = faults.unwrap_or_else(PoisonError::into_inner);
+    findings.judge(order.provider, &faults);
+    Ok(findings)
 }
 
 async fn integrate(api: &Api, server: &str, simulator: &Simulator) -> Result<()> {
@@ -119,6 +133,8 @@ async fn lane(ground: &Ground<'_>, program: &Program, folder: &Path, number: u64
     loop {
         let n = ground.next.fetch_add(1, Ordering::Relaxed);
         if n >= ground.order.count {
+            let end = Hurt::kill(victim.name(), Utc::now());
+            ground.faults().push(end);
             return Ok(());
         }
         let round = Round::draw(&mut Random::new(ground.order.seed, n), LEASE);
@@ -127,13 +143,23 @@ async fn lane(ground: &Ground<'_>, program: &Program, folder: &Path, number: u64
             None => connect(ground, n).await?,
         };
         let begun = Instant::now();
-        hurt(ground, &round, &mut victim, &id)
+        let hurt = hurt(ground, &round, &mut victim, &id)
             .await
             .with_context(|| format!("round {n}: {round}"))?;
+        let hurt_from = hurt.from;
+        ground.faults().push(hurt);
         let is_well = recovers(ground, &id, &grant).await;
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let well = note(ground, n, &round, is_well.as_ref().err(), took);
-        if well {
+        let fate = ground.provider.fate(&grant);
+        let loss = is_well.err().map(|error| Loss {
+            text: format!(
+                "round {n} ({round}): {}: {error:#}",
+                excuse::told(&fate, hurt_from)
+            ),
+            round,
+            fate,
+        });
+        if note(ground, &round, loss, took) {
             connection = Some((id, grant));
         }
     }
@@ -147,8 +173,8 @@ async fn connect(ground: &Ground<'_>, n: u64) -> Result<(String, String)> {
     Ok((id, grant))
 }
 
-/// Lets the victim refresh, and does to it what the round says.
-async fn hurt(ground: &Ground<'_>, round: &Round, victim: &mut Server, id: &str) -> Result<()> {
+/// Lets the victim refresh, and does to it what the round says. Says when.
+async fn hurt(ground: &Ground<'_>, round: &Round, victim: &mut Server, id: &str) -> Result<Hurt> {
     if !round.provider_takes.is_zero() {
         let slow = ProviderFault::SlowToken(round.provider_takes);
         ground.provider.fail_next(slow);
@@ -169,9 +195,11 @@ async fn hurt(ground: &Ground<'_>, round: &Round, victim: &mut Server, id: &str)
         let _ = ground.api.force(&ground.steady, id).await;
     });
     let fault = async {
+        let (mut from, mut is_missed) = (Utc::now(), false);
         match round.moment {
             Moment::After(long) => {
                 tokio::time::sleep(long).await;
+                from = Utc::now();
                 match round.fault {
                     Fault::Kill => victim.signal("KILL")?,
                     Fault::Pause(_) => victim.signal("STOP")?,
@@ -186,21 +214,37 @@ async fn hurt(ground: &Ground<'_>, round: &Round, victim: &mut Server, id: &str)
                 };
                 if tokio::time::timeout(LEASE * 2, is_there).await.is_err() {
                     victim.disarm();
+                    is_missed = true;
                 }
             }
         }
+        let until = Utc::now();
+        let mut resumed = None;
         if let Fault::Pause(long) = round.fault {
             tokio::time::sleep(long).await;
+            resumed = Some(Utc::now());
             victim.signal("CONT")?;
         }
-        anyhow::Ok(())
+        let hurt = Hurt {
+            process: victim.name().to_owned(),
+            fault: round.fault,
+            from,
+            until,
+            resumed,
+        };
+        anyhow::Ok((hurt, is_missed))
     };
     let (_, _, fault) = tokio::join!(call, futures_util::future::join_all(others), fault);
-    fault?;
+    let (mut hurt, is_missed) = fault?;
     if round.fault == Fault::Kill {
+        // One that has not come to its point is killed now.
+        let now = Utc::now();
         victim.replace().await?;
+        if is_missed {
+            (hurt.from, hurt.until) = (now, now);
+        }
     }
-    Ok(())
+    Ok(hurt)
 }
 
 /// The stored refresh token is the one that the provider takes, a refresh
@@ -237,14 +281,17 @@ async fn is_refreshed(ground: &Ground<'_>, id: &str, grant: &str) -> Result<bool
     Ok(status == 200 && ground.provider.live_refresh_token(grant) == Some(stored))
 }
 
+/// A grant that is not well again.
+#[derive(Debug)]
+struct Loss {
+    round: Round,
+    fate: Fate,
+    text: String,
+}
+
 /// Whether all is well.
-fn note(
-    ground: &Ground<'_>,
-    n: u64,
-    round: &Round,
-    error: Option<&anyhow::Error>,
-    took: u64,
-) -> bool {
+fn note(ground: &Ground<'_>, round: &Round, loss: Option<Loss>, took: u64) -> bool {
+    let is_well = loss.is_none();
     let mut findings = ground
         .findings
         .lock()
@@ -254,27 +301,28 @@ fn note(
         Fault::Kill => findings.kills += 1,
         Fault::Pause(_) => findings.pauses += 1,
     }
-    match error {
+    match loss {
         None => findings.recovery.push(took),
-        Some(_) if round.may_lose(ground.order.provider) => {
-            let kind = match (round.fault, round.moment) {
-                (Fault::Kill, Moment::Point(point)) => format!("kill at {point}"),
-                (Fault::Kill, Moment::After(_)) => "kill at a random moment".to_owned(),
-                (Fault::Pause(_), Moment::Point(point)) => format!("pause at {point}"),
-                (Fault::Pause(_), Moment::After(_)) => "pause at a random moment".to_owned(),
-            };
-            *findings.unavoidable.entry(kind).or_default() += 1;
-        }
-        Some(error) => {
-            eprintln!("LOST in round {n} ({round}): {error:#}");
-            findings
-                .lost
-                .push(format!("round {n} ({round}): {error:#}"));
-        }
+        Some(loss) => findings.losses.push(loss),
     }
     if findings.rounds.is_multiple_of(100) {
-        let (rounds, lost) = (findings.rounds, findings.lost.len());
-        println!("{rounds} rounds, {lost} tokens lost");
+        let (rounds, ended) = (findings.rounds, findings.losses.len());
+        println!("{rounds} rounds, {ended} grants ended");
     }
-    error.is_none()
+    is_well
+}
+
+impl Findings {
+    /// Tells the grants that nobody could have kept from the others, when all faults
+    /// are known: another lane's may be the cause.
+    fn judge(&mut self, provider: Provider, faults: &[Hurt]) {
+        for loss in std::mem::take(&mut self.losses) {
+            if excuse::is_beyond_help(provider, faults, &loss.fate, LEASE) {
+                *self.unavoidable.entry(loss.round.kind()).or_default() += 1;
+            } else {
+                eprintln!("LOST in {}", loss.text);
+                self.lost.push(loss.text);
+            }
+        }
+    }
 }

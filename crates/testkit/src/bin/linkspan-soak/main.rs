@@ -3,6 +3,7 @@
 
 mod api;
 mod auth;
+mod excuse;
 mod jobs;
 mod plan;
 mod process;

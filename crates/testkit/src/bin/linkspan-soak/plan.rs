@@ -77,19 +77,15 @@ impl Round {
         }
     }
 
-    /// Whether nobody can help: the provider has answered a process that could
-    /// not store it, and takes the token that it spent only once. At a random
-    /// moment it may be so.
-    pub(crate) fn may_lose(&self, provider: Provider) -> bool {
-        let in_the_gap = match self.moment {
-            Moment::Point(point) => point == "refresh.answered",
-            Moment::After(_) => true,
+    /// What was done, and where.
+    pub(crate) fn kind(&self) -> String {
+        let fault = match self.fault {
+            Fault::Kill => "kill",
+            Fault::Pause(_) => "pause",
         };
-        match (provider, self.fault) {
-            (Provider::Grace, _) => false,
-            (Provider::Strict, Fault::Kill) | (Provider::Revoking, _) => in_the_gap,
-            // It goes on, and stores what it has.
-            (Provider::Strict, Fault::Pause(_)) => false,
+        match self.moment {
+            Moment::Point(point) => format!("{fault} at {point}"),
+            Moment::After(_) => format!("{fault} at a random moment"),
         }
     }
 }

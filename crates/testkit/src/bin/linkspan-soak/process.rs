@@ -42,6 +42,14 @@ impl Program {
     }
 }
 
+/// The demo provider's template, by which the process says its name to the provider.
+fn template(name: &str) -> String {
+    let token_url = "${integrationConfig.baseUrl}/oauth/token";
+    DEMO.replace(token_url, &format!("{token_url}/{name}"))
+}
+
+const DEMO: &str = include_str!("../../../../../providers/demo.yaml");
+
 /// A running server. It ends with this value.
 pub(crate) struct Server {
     program: Program,
@@ -57,6 +65,11 @@ impl Server {
         let mut program = program.clone();
         let shown = breakpoint.to_string_lossy().into_owned();
         program.variables.push(("LINKSPAN_TEST_BREAKPOINT", shown));
+        let templates = folder.join(format!("{name}-templates"));
+        fs::create_dir(&templates)?;
+        fs::write(templates.join("demo.yaml"), template(name))?;
+        let shown = templates.to_string_lossy().into_owned();
+        program.variables.push(("LINKSPAN_PROVIDERS_DIR", shown));
         let (child, base_url, output) = launch(&program).await?;
         Ok(Self {
             program,
@@ -65,6 +78,12 @@ impl Server {
             output,
             base_url,
         })
+    }
+
+    /// What it is called at the provider.
+    pub(crate) fn name(&self) -> &str {
+        let name = self.breakpoint.file_name();
+        name.and_then(|name| name.to_str()).unwrap_or_default()
     }
 
     /// Lets the process `kill` or `stop` itself at the next `point`.
