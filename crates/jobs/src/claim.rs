@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::sql_types::{self, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz};
+use diesel::sql_types::{
+    self, Array, BigInt, Bool, Integer, Nullable, SmallInt, Text, Timestamptz,
+};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
@@ -71,6 +73,7 @@ const CLAIM: &str = "WITH candidate AS MATERIALIZED ( \
             SELECT id, group_key, tenant, priority, virtual_time FROM jobs.jobs \
             WHERE state = 'ready' AND priority = c.priority AND (virtual_time, id) > ( \
                 CASE WHEN $4 THEN c.virtual_time ELSE -1 END, CASE WHEN $4 THEN c.job ELSE 0 END) \
+                AND kind <> ALL($5) \
             ORDER BY virtual_time, id LIMIT $2 FOR UPDATE SKIP LOCKED) j \
         LIMIT $2), \
     free AS MATERIALIZED ( \
@@ -206,6 +209,22 @@ pub async fn claim(
     window: usize,
     reach: Reach,
 ) -> Result<Claim, Error> {
+    claim_but(conn, worker, count, window, reach, &[]).await
+}
+
+/// The same without jobs of some kinds: those that this worker does not know and
+/// another does.
+///
+/// # Errors
+/// As [`claim`].
+pub async fn claim_but(
+    conn: &mut Connection,
+    worker: Uuid,
+    count: usize,
+    window: usize,
+    reach: Reach,
+    kinds: &[String],
+) -> Result<Claim, Error> {
     let count = count.min(WINDOW);
     let window = window.clamp(count, WINDOW);
     let rows: Vec<Row> = sql_query(CLAIM)
@@ -213,6 +232,7 @@ pub async fn claim(
         .bind::<BigInt, _>(i64::try_from(window).unwrap_or(i64::MAX))
         .bind::<BigInt, _>(i64::try_from(count).unwrap_or(i64::MAX))
         .bind::<Bool, _>(reach == Reach::Ahead)
+        .bind::<Array<Text>, _>(kinds)
         .load(conn)
         .await?;
     let parked = rows.iter().map(|row| row.parked).max().unwrap_or(0);

@@ -72,7 +72,8 @@ struct Id {
 /// database fails.
 pub async fn retry(conn: &mut Connection, id: i64) -> Result<bool, Error> {
     let retried: Result<Option<Id>, _> = sql_query(
-        "UPDATE jobs.jobs SET state = 'delayed', run_at = now(), attempt = 0, died_at = NULL \
+        "UPDATE jobs.jobs SET state = 'delayed', run_at = now(), attempt = 0, died_at = NULL, \
+            unknown_since = NULL \
          WHERE id = $1 AND state = 'dead' RETURNING id",
     )
     .bind::<BigInt, _>(id)

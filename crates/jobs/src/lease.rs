@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use diesel::sql_types::{self, BigInt, Bool};
+use diesel::sql_types::{self, Array, BigInt, Bool, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
@@ -29,8 +29,8 @@ pub struct Held {
     pub cancel_requested: bool,
 }
 
-/// Says that a worker lives, and for how long it counts as living if nothing
-/// more is heard of it. Returns what it holds: a job that it runs and that is not
+/// Says that a worker lives, for how long it counts as living if nothing more is
+/// heard of it, and which kinds it knows. Returns what it holds: a job that it runs and that is not
 /// among them was taken from it; one among them that it does not know of was
 /// claimed by a statement whose answer was lost.
 ///
@@ -40,13 +40,16 @@ pub async fn heartbeat(
     conn: &mut Connection,
     worker: Uuid,
     lease: Duration,
+    kinds: &[&str],
 ) -> Result<Vec<Held>, Error> {
     sql_query(
-        "INSERT INTO jobs.workers (id, expires_at) VALUES ($1, now() + $2 * interval '1 ms') \
-         ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at",
+        "INSERT INTO jobs.workers (id, expires_at, kinds) \
+         VALUES ($1, now() + $2 * interval '1 ms', $3) \
+         ON CONFLICT (id) DO UPDATE SET expires_at = excluded.expires_at, kinds = excluded.kinds",
     )
     .bind::<sql_types::Uuid, _>(worker)
     .bind::<BigInt, _>(milliseconds(lease))
+    .bind::<Array<Text>, _>(kinds)
     .execute(conn)
     .await?;
     Ok(sql_query(

@@ -21,6 +21,7 @@ pub mod promote;
 pub mod schedules;
 pub mod settle;
 pub mod stats;
+pub mod unknown;
 pub mod wake;
 
 pub use claim::{Claimed, claim};

@@ -8,7 +8,7 @@ use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
 
 use crate::enqueue::milliseconds;
-use crate::{Claimed, Error, limits};
+use crate::{Claimed, Error, limits, unknown};
 
 /// The longest error that is kept, in bytes.
 const LONGEST_ERROR: usize = 8_192;
@@ -30,6 +30,16 @@ pub enum Outcome {
         /// Why it failed.
         error: String,
     },
+    /// It did not run, and waits for a while. It keeps its attempts.
+    Postponed {
+        /// Why it did not run.
+        error: String,
+        /// For how long.
+        after: Duration,
+    },
+    /// This worker does not know its kind: it is postponed, or dead when nobody has
+    /// known it for a day ([`unknown`]).
+    Unknown,
     /// Somebody cancelled it.
     Cancelled,
     /// It waited too long to be begun.
@@ -46,6 +56,7 @@ impl Outcome {
             Self::Succeeded(_) => "succeeded",
             Self::Retry { .. } => "retried",
             Self::Dead { .. } => "dead",
+            Self::Postponed { .. } | Self::Unknown => "postponed",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",
             Self::Released => "released",
@@ -97,7 +108,7 @@ pub struct Settled {
 const SETTLE: &str = "WITH said AS MATERIALIZED ( \
         SELECT * FROM unnest($1, $2, $3, $4, $5) AS s (id, fence, outcome, text, delay_ms)), \
     mine AS MATERIALIZED ( \
-        SELECT j.id, CASE WHEN j.cancel_requested AND s.outcome IN ('retried', 'released', 'dead') \
+        SELECT j.id, CASE WHEN j.cancel_requested AND s.outcome NOT IN ('succeeded', 'expired') \
                 THEN 'cancelled' ELSE s.outcome END AS outcome, \
             CASE WHEN NOT j.cancel_requested OR s.outcome = 'succeeded' THEN s.text END AS text, \
             s.delay_ms, j.group_key, j.tenant, j.counts_in_group, \
@@ -125,17 +136,19 @@ const SETTLE: &str = "WITH said AS MATERIALIZED ( \
             started_at, text::json FROM gone), \
     left_over AS ( \
         UPDATE jobs.jobs j SET \
-            state = CASE m.outcome WHEN 'retried' THEN 'delayed' WHEN 'dead' THEN 'dead' \
-                ELSE 'ready' END, \
-            run_at = CASE m.outcome WHEN 'retried' THEN now() + m.delay_ms * interval '1 ms' \
-                ELSE j.run_at END, \
-            attempt = CASE m.outcome WHEN 'released' THEN j.attempt - 1 ELSE j.attempt END, \
-            start_by = CASE m.outcome WHEN 'released' THEN j.start_by END, \
+            state = CASE m.outcome WHEN 'dead' THEN 'dead' WHEN 'released' THEN 'ready' \
+                ELSE 'delayed' END, \
+            run_at = CASE WHEN m.outcome IN ('retried', 'postponed') \
+                THEN now() + m.delay_ms * interval '1 ms' ELSE j.run_at END, \
+            attempt = j.attempt - CASE WHEN m.outcome IN ('released', 'postponed') THEN 1 ELSE 0 END, \
+            start_by = CASE WHEN m.outcome IN ('released', 'postponed') THEN j.start_by END, \
+            unknown_since = CASE WHEN m.outcome IN ('released', 'postponed') \
+                THEN j.unknown_since END, \
             died_at = CASE m.outcome WHEN 'dead' THEN now() END, \
             last_error = CASE m.outcome WHEN 'released' THEN j.last_error ELSE m.text END, \
             worker = NULL, deadline = NULL, counts_in_group = false, counts_in_tenant = false, \
             cancel_requested = false \
-        FROM mine m WHERE j.id = m.id AND m.outcome IN ('retried', 'dead', 'released')) \
+        FROM mine m WHERE j.id = m.id AND m.outcome IN ('retried', 'dead', 'released', 'postponed')) \
     SELECT id, counts_in_group OR counts_in_tenant AS is_limited FROM mine";
 
 #[derive(QueryableByName)]
@@ -156,6 +169,14 @@ pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Settled
     if all.is_empty() {
         return Ok(Settled::default());
     }
+    let resolved;
+    let all = match all.iter().any(|one| one.outcome == Outcome::Unknown) {
+        true => {
+            resolved = unknown::resolve(conn, all).await?;
+            &resolved
+        }
+        false => all,
+    };
     let rows: Vec<Row> = sql_query(SETTLE)
         .bind::<Array<BigInt>, _>(all.iter().map(|s| s.id).collect::<Vec<_>>())
         .bind::<Array<BigInt>, _>(all.iter().map(|s| s.fence).collect::<Vec<_>>())
@@ -179,8 +200,10 @@ pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Settled
 fn text(outcome: &Outcome) -> Option<String> {
     match outcome {
         Outcome::Succeeded(output) => output.clone(),
-        Outcome::Retry { error, .. } | Outcome::Dead { error } => Some(storable(error)),
-        Outcome::Cancelled | Outcome::Expired | Outcome::Released => None,
+        Outcome::Retry { error, .. }
+        | Outcome::Postponed { error, .. }
+        | Outcome::Dead { error } => Some(storable(error)),
+        Outcome::Unknown | Outcome::Cancelled | Outcome::Expired | Outcome::Released => None,
     }
 }
 
@@ -192,7 +215,7 @@ fn storable(error: &str) -> String {
 
 fn delay(outcome: &Outcome) -> i64 {
     match outcome {
-        Outcome::Retry { after, .. } => milliseconds(*after),
+        Outcome::Retry { after, .. } | Outcome::Postponed { after, .. } => milliseconds(*after),
         _ => 0,
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use linkspan_jobs::{Error, lease};
+use linkspan_jobs::{Error, lease, unknown};
 
 use crate::runner::Worker;
 
@@ -48,7 +48,8 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
     let mut conn = worker.db.conn().await?;
     let asked = Instant::now();
-    let held = lease::heartbeat(&mut conn, worker.id, worker.settings.lease).await?;
+    let kinds: Vec<&str> = worker.registry.names().collect();
+    let held = lease::heartbeat(&mut conn, worker.id, worker.settings.lease, &kinds).await?;
     worker.jobs.beat_at(asked);
     // Before comparing: when no claim is under way now, all that earlier ones
     // brought is known here.
@@ -61,6 +62,11 @@ pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
         );
         lease::hand_back(&mut conn, &unknown).await?;
         worker.waker.wake();
+    }
+    let met = worker.foreign.met();
+    if !met.is_empty() {
+        let left = unknown::known_to_others(&mut conn, &met).await?;
+        worker.foreign.leave(left);
     }
     Ok(())
 }

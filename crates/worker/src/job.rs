@@ -16,9 +16,6 @@ use crate::{Context, Failure, Retry};
 
 /// How long a run that is told to end may take for it.
 pub(crate) const GRACE: Duration = Duration::from_secs(5);
-/// How long a job waits whose kind this worker does not know: during an upgrade
-/// another one does.
-const UNKNOWN_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs a job to its end, also when what is around the run panics: a kind's
 /// back-off, or what its future does when it is dropped.
@@ -35,9 +32,7 @@ async fn run(registry: &Registry, job: &Claimed, end: &End) -> Option<Outcome> {
         return Some(Outcome::Expired);
     }
     let Some(handler) = registry.get(&job.kind) else {
-        let error = format!("no worker of this version knows the kind {}", job.kind);
-        let failure = Failure::new(error).retry(Retry::After(UNKNOWN_WAIT));
-        return Some(failed(job, failure, |_| UNKNOWN_WAIT));
+        return Some(Outcome::Unknown);
     };
     breakpoint::reach("job.claimed");
     let result = run_within(handler, job, end).await;

@@ -6,6 +6,7 @@
 
 mod context;
 mod failure;
+mod foreign;
 mod heart;
 mod job;
 mod keeper;

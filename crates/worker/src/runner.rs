@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use linkspan_db::Database;
-use linkspan_jobs::claim::{Claim, Reach, WINDOW};
-use linkspan_jobs::{Claimed, Error, Settlement, Waker, lease, wake};
+use linkspan_jobs::claim::{Claim, Reach, WINDOW, claim_but};
+use linkspan_jobs::{Claimed, Error, Outcome, Settlement, Waker, lease, unknown, wake};
 use linkspan_shared::breakpoint;
 use secrecy::SecretString;
 use tokio::sync::{Notify, mpsc};
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::context::Why;
+use crate::foreign::Foreign;
 use crate::job::GRACE;
 use crate::looks::Looks;
 use crate::running::Jobs;
@@ -54,7 +55,8 @@ pub(crate) struct Worker {
     pub(crate) keeper_wake: Notify,
     dispatcher_wake: Notify,
     pub(crate) heart_wake: Notify,
-    registry: Registry,
+    pub(crate) registry: Registry,
+    pub(crate) foreign: Foreign,
     busy: AtomicUsize,
     freed: Notify,
 }
@@ -91,7 +93,8 @@ impl Worker {
 
     async fn claim(&self, count: usize, window: usize, reach: Reach) -> Result<Claim, Error> {
         let mut conn = self.db.conn().await?;
-        linkspan_jobs::claim(&mut conn, self.id, count, window, reach).await
+        let others = self.foreign.left();
+        claim_but(&mut conn, self.id, count, window, reach, &others).await
     }
 
     /// Renews a lease that may have run out while the process stood still, since
@@ -101,6 +104,18 @@ impl Worker {
         match self.jobs.since_beat() {
             Some(since) if since < late => Ok(()),
             _ => heart::beat(self).await,
+        }
+    }
+
+    /// What waits for a worker that knows its kind need not wait any longer.
+    async fn make_known_due(&self) {
+        let kinds: Vec<&str> = self.registry.names().collect();
+        let made = async { unknown::make_due(&mut *self.db.conn().await?, &kinds).await };
+        match made.await {
+            Ok(0) => {}
+            Ok(_) => self.keeper_wake.notify_one(),
+            // They are due in ten minutes at the latest.
+            Err(error) => tracing::debug!(%error, "jobs that waited for this version wait on"),
         }
     }
 
@@ -138,6 +153,7 @@ pub fn start(db: Database, waker: Waker, registry: Registry, settings: Settings)
         dispatcher_wake: Notify::new(),
         heart_wake: Notify::new(),
         registry,
+        foreign: Foreign::default(),
         busy: AtomicUsize::new(0),
         freed: Notify::new(),
     });
@@ -233,6 +249,7 @@ async fn dispatch(
             return ended;
         }
     }
+    worker.make_known_due().await;
     let mut window = 0;
     let mut looks = Looks::default();
     loop {
@@ -326,6 +343,14 @@ fn begin(worker: &Arc<Worker>, job: Claimed, ended: &mpsc::Sender<Settlement>) {
     tokio::spawn(async move {
         let began = Instant::now();
         let outcome = job::run_guarded(&worker.registry, &job, &end).await;
+        if outcome == Some(Outcome::Unknown) && worker.foreign.meet(&job.kind) {
+            tracing::warn!(
+                kind = %job.kind,
+                "this worker does not know a kind of job: it is left to those that do"
+            );
+            // Whether there are any is asked with the next beat.
+            worker.heart_wake.notify_one();
+        }
         metrics::ended(&job.kind, outcome.as_ref(), began.elapsed());
         match outcome {
             // The settler ends after every run.

@@ -33,8 +33,11 @@ pub(crate) async fn run(worker: Arc<Worker>, mut ended: mpsc::Receiver<Settlemen
             .jobs
             .remove(batch.iter().map(|one| (one.id, one.fence)));
         worker.ready(unparked);
-        let is_retry = |one: &Settlement| matches!(one.outcome, Outcome::Retry { .. });
-        if batch.iter().any(is_retry) {
+        let is_delayed = |one: &Settlement| {
+            use Outcome::{Postponed, Retry, Unknown};
+            matches!(one.outcome, Retry { .. } | Postponed { .. } | Unknown)
+        };
+        if batch.iter().any(is_delayed) {
             worker.keeper_wake.notify_one();
         }
         batch.clear();

@@ -69,7 +69,7 @@ async fn a_heartbeat_says_what_is_held_and_what_nobody_wants_any_more() {
         .await
         .unwrap();
     assert_eq!((cancelled.waiting, cancelled.running), (0, 1));
-    let mut held = lease::heartbeat(&mut conn, world.worker, Duration::from_secs(9))
+    let mut held = lease::heartbeat(&mut conn, world.worker, Duration::from_secs(9), &[])
         .await
         .unwrap();
     held.sort_by_key(|held| held.id);

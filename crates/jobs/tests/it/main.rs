@@ -12,4 +12,5 @@ mod leases;
 mod limits;
 mod scheduling;
 mod settling;
+mod unknown;
 mod world;

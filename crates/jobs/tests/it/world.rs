@@ -55,7 +55,7 @@ impl World {
 
     pub(crate) async fn beat(&self, worker: Uuid) {
         let lease = Duration::from_secs(60);
-        linkspan_jobs::lease::heartbeat(&mut *self.conn().await, worker, lease)
+        linkspan_jobs::lease::heartbeat(&mut *self.conn().await, worker, lease, &[Numbered::NAME])
             .await
             .unwrap();
     }

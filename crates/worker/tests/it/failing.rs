@@ -114,18 +114,3 @@ async fn a_payload_that_this_version_cannot_read_is_dead_at_once() {
     world.until(1, dead).await;
     worker.stop().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_kind_that_nobody_knows_waits_for_one_who_does_and_is_dead_in_the_end() {
-    let world = World::new().await;
-    world.add(&[job(1).max_attempts(2)]).await;
-    let worker = world.start(Registry::new());
-    let waits = "jobs.jobs WHERE state = 'delayed' AND run_at > now() + interval '20 s' \
-        AND last_error LIKE '%knows the kind test.numbered'";
-    world.until(1, waits).await;
-    world.run("UPDATE jobs.jobs SET run_at = now()").await;
-    world
-        .until(1, "jobs.jobs WHERE state = 'dead' AND attempt = 2")
-        .await;
-    worker.stop().await;
-}

@@ -11,5 +11,6 @@ mod failing;
 mod fairness;
 mod schedules;
 mod settling;
+mod versions;
 mod waking;
 mod world;
