@@ -49,15 +49,20 @@ impl NewJob {
         })
     }
 
-    /// Whose it is: one limit holds for all jobs of a tenant.
+    /// Whose it is: one limit holds for all jobs of a tenant. A job of no group
+    /// takes turns in its tenant's.
     #[must_use]
     pub fn tenant(mut self, tenant: impl Into<String>) -> Self {
-        self.tenant = Some(tenant.into());
+        let tenant = tenant.into();
+        if self.group.is_empty() {
+            self.group.clone_from(&tenant);
+        }
+        self.tenant = Some(tenant);
         self
     }
 
     /// The group that it takes turns in. A group has as many turns as any other,
-    /// however many of its jobs wait.
+    /// however many of its jobs wait: a tenant with many groups has many turns.
     #[must_use]
     pub fn group(mut self, group: impl Into<String>) -> Self {
         self.group = group.into();
@@ -127,7 +132,7 @@ impl Enqueued {
     }
 }
 
-/// A job's turn is after the last one of its group that is ready, and not before
+/// A job's turn is after the last one of its group that is ready or parked, and not before
 /// the turns that are being served: a group with a hundred thousand jobs waits
 /// for itself, and another's single job is among the next. Two who enqueue to one
 /// group at once may give the same turns, which costs a little fairness and
@@ -138,6 +143,9 @@ impl Enqueued {
 /// job.
 pub(crate) const TURNS: &str = "turns AS MATERIALIZED (SELECT g.group_key, g.priority, greatest(c.virtual_time, \
         (SELECT max(j.virtual_time) FROM jobs.jobs j WHERE j.state = 'ready' \
+            AND j.group_key = g.group_key AND j.priority = g.priority \
+            AND j.virtual_time > c.virtual_time), \
+        (SELECT max(j.virtual_time) FROM jobs.jobs j WHERE j.state = 'parked' \
             AND j.group_key = g.group_key AND j.priority = g.priority \
             AND j.virtual_time > c.virtual_time)) AS last \
     FROM (SELECT DISTINCT group_key, priority FROM input) g \

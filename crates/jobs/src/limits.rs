@@ -5,7 +5,7 @@
 //! the first of them back.
 
 use diesel::sql_query;
-use diesel::sql_types::{Integer, Text};
+use diesel::sql_types::{Array, Integer, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
 
@@ -37,27 +37,54 @@ pub async fn set(
         .bind::<Integer, _>(max.unwrap_or(i32::MAX))
         .execute(conn)
         .await?;
-    unpark(conn).await
+    unpark_of(conn, &[key.to_owned()]).await
 }
 
-/// Where a job that was put aside comes back: before all whose turn has not come,
-/// and not among turns that are over, which few look at.
-const NEXT_TURN: &str = "state = 'ready', parked_on = NULL, virtual_time = greatest(j.virtual_time, \
-    (SELECT c.virtual_time + 1 FROM jobs.clocks c WHERE c.priority = j.priority))";
-
-/// Brings back as many parked jobs as there are places. Idempotent.
-const UNPARKED: &str = "id = ANY(ARRAY( \
-    SELECT p.id FROM jobs.limits l CROSS JOIN LATERAL ( \
-        SELECT id FROM jobs.jobs WHERE state = 'parked' AND parked_on = l.key \
-        ORDER BY priority, virtual_time LIMIT greatest(0, l.max_running - l.running) \
-        FOR UPDATE SKIP LOCKED) p \
-    WHERE l.running < l.max_running))";
+/// Brings back as many parked jobs as there are places, less those that came back
+/// and were not claimed yet, and no more than a thousand of each limit. Each call may
+/// be repeated.
+///
+/// Where a job that was put aside comes back: before all whose turn has not come, one
+/// turn after the other as if it were new, and not among turns that are over, which
+/// few look at.
+const UNPARK: &str = "WITH place AS MATERIALIZED ( \
+        SELECT l.key, least(1000, l.max_running - l.running) - (SELECT count(*) FROM ( \
+            SELECT 1 FROM jobs.jobs r WHERE r.state = 'ready' AND r.parked_on = l.key \
+            LIMIT 1000) AS back) AS free \
+        FROM jobs.limits l WHERE l.running < l.max_running AND ($1 IS NULL OR l.key = ANY($1))), \
+    back AS MATERIALIZED ( \
+        SELECT p.* FROM place l CROSS JOIN LATERAL ( \
+            SELECT id, group_key, priority, virtual_time FROM jobs.jobs \
+            WHERE state = 'parked' AND parked_on = l.key \
+            ORDER BY priority, virtual_time LIMIT greatest(0, l.free) \
+            FOR UPDATE SKIP LOCKED) p), \
+    turn AS ( \
+        SELECT b.id, greatest(b.virtual_time, c.virtual_time + row_number() OVER ( \
+            PARTITION BY b.group_key, b.priority ORDER BY b.virtual_time, b.id)) AS virtual_time \
+        FROM back b JOIN jobs.clocks c ON c.priority = b.priority) \
+    UPDATE jobs.jobs j SET state = 'ready', virtual_time = t.virtual_time \
+    FROM turn t WHERE j.id = t.id";
 
 /// Brings back parked jobs for which there is a place now; returns how many.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn unpark(conn: &mut Connection) -> Result<usize, Error> {
-    let statement = format!("UPDATE jobs.jobs j SET {NEXT_TURN} WHERE {UNPARKED}");
-    Ok(sql_query(statement).execute(conn).await?)
+    back(conn, None).await
+}
+
+/// The same for the limits of these keys alone: there may be one of each environment,
+/// and whoever frees a place knows where.
+///
+/// # Errors
+/// When the database fails.
+pub(crate) async fn unpark_of(conn: &mut Connection, keys: &[String]) -> Result<usize, Error> {
+    back(conn, Some(keys)).await
+}
+
+async fn back(conn: &mut Connection, keys: Option<&[String]>) -> Result<usize, Error> {
+    Ok(sql_query(UNPARK)
+        .bind::<Nullable<Array<Text>>, _>(keys)
+        .execute(conn)
+        .await?)
 }

@@ -1,8 +1,9 @@
 //! Writing down what became of a run.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
@@ -149,14 +150,18 @@ const SETTLE: &str = "WITH said AS MATERIALIZED ( \
             worker = NULL, deadline = NULL, counts_in_group = false, counts_in_tenant = false, \
             cancel_requested = false \
         FROM mine m WHERE j.id = m.id AND m.outcome IN ('retried', 'dead', 'released', 'postponed')) \
-    SELECT id, counts_in_group OR counts_in_tenant AS is_limited FROM mine";
+    SELECT id, CASE WHEN counts_in_group THEN group_key END AS in_group, \
+        CASE WHEN counts_in_tenant THEN tenant END AS in_tenant FROM mine";
 
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(sql_type = BigInt)]
     id: i64,
-    #[diesel(sql_type = Bool)]
-    is_limited: bool,
+    /// The limits that it counted in.
+    #[diesel(sql_type = Nullable<Text>)]
+    in_group: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    in_tenant: Option<String>,
 }
 
 /// Writes down what became of jobs, in one statement, and gives their places to
@@ -187,14 +192,20 @@ pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Settled
         .await?;
     // Not in the statement above: whoever parked a job while it waited for a
     // limit's row is seen by a later statement only.
-    let unparked = match rows.iter().any(|row| row.is_limited) {
-        true => limits::unpark(conn).await?,
-        false => 0,
+    let ids = rows.iter().map(|row| row.id).collect();
+    let freed = rows
+        .into_iter()
+        .flat_map(|row| [row.in_group, row.in_tenant]);
+    let freed: Vec<String> = freed
+        .flatten()
+        .collect::<BTreeSet<_>>()
+        .into_iter()
+        .collect();
+    let unparked = match freed.is_empty() {
+        true => 0,
+        false => limits::unpark_of(conn, &freed).await?,
     };
-    Ok(Settled {
-        ids: rows.into_iter().map(|row| row.id).collect(),
-        unparked,
-    })
+    Ok(Settled { ids, unparked })
 }
 
 fn text(outcome: &Outcome) -> Option<String> {

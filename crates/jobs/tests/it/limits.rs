@@ -1,7 +1,9 @@
 //! Limits of groups and tenants.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use linkspan_jobs::limits;
+use linkspan_jobs::{limits, recover};
 
 use crate::world::{World, job, numbers};
 
@@ -98,4 +100,89 @@ async fn eight_workers_never_run_more_than_the_limit_and_finish_everything() {
     .await;
     assert_eq!(world.running("g").await, (0, 0));
     assert_eq!(world.count("jobs.finished").await, 600);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_that_is_its_own_tenant_counts_once() {
+    let world = World::new().await;
+    limits::set(&mut *world.conn().await, "one", Some(2))
+        .await
+        .unwrap();
+    let jobs: Vec<_> = (1..=5).map(|n| job(n).tenant("one").group("one")).collect();
+    world.add(&jobs).await;
+    let taken = world.take(10).await;
+    assert_eq!(numbers(&taken), [1, 2]);
+    assert_eq!(world.running("one").await, (2, 2));
+    world.succeed(&taken[..1]).await;
+    assert_eq!(world.running("one").await, (1, 1));
+    assert_eq!(numbers(&world.take(10).await), [3]);
+    assert_eq!(world.running("one").await, (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_that_is_set_again_knows_what_runs() {
+    let world = World::new().await;
+    let set = async |max| {
+        limits::set(&mut *world.conn().await, "g", max)
+            .await
+            .unwrap()
+    };
+    set(Some(2)).await;
+    world
+        .add(&(1..=9).map(|n| job(n).group("g")).collect::<Vec<_>>())
+        .await;
+    let mut held = world.take(10).await;
+    assert_eq!(held.len(), 2);
+    set(None).await;
+    held.extend(world.take(3).await);
+    set(Some(4)).await;
+    assert_eq!(world.running("g").await, (5, 5));
+    assert!(world.take(10).await.is_empty(), "five run");
+    for left in [4, 3] {
+        world.succeed(&[held.remove(0)]).await;
+        assert_eq!(world.running("g").await, (left, i64::from(left)));
+    }
+    assert_eq!(
+        world.take(10).await.len(),
+        1,
+        "of four places three are taken"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_as_large_as_can_be_stops_neither_claims_nor_recovery() {
+    let world = World::new().await;
+    for key in ["g", "t"] {
+        limits::set(&mut *world.conn().await, key, Some(u32::MAX))
+            .await
+            .unwrap();
+    }
+    let huge = job(1)
+        .group("g")
+        .tenant("t")
+        .max_attempts(u16::MAX)
+        .run_limit(Duration::MAX)
+        .start_within(Duration::MAX);
+    world.add(&[huge.clone(), huge, job(2)]).await;
+    // As after many runs.
+    world
+        .run("UPDATE jobs.jobs SET attempt = 32765 WHERE max_attempts = 32767")
+        .await;
+    for attempt in [32_766, 32_767] {
+        world.beat(world.worker).await;
+        let taken = world.take(10).await;
+        let huge: Vec<_> = taken.iter().filter(|job| job.group == "g").collect();
+        assert_eq!(huge.len(), 2);
+        assert!(huge.iter().all(|job| job.attempt == attempt));
+        world
+            .run("UPDATE jobs.workers SET expires_at = now() - interval '1 s'")
+            .await;
+        let lost = recover(&mut *world.conn().await).await.unwrap();
+        assert_eq!(lost.len(), taken.len());
+        world.promote_all().await;
+    }
+    let dead = "jobs.jobs WHERE state = 'dead' AND group_key = 'g' AND attempt = 32767";
+    assert_eq!(world.count(dead).await, 2);
+    assert_eq!(world.running("g").await, (0, 0));
+    assert_eq!(world.running("t").await, (0, 0));
 }
