@@ -21,6 +21,7 @@ pub mod promote;
 pub mod schedules;
 pub mod settle;
 pub mod stats;
+pub mod tenant;
 pub mod unknown;
 pub mod wake;
 

@@ -11,5 +11,5 @@ mod store;
 mod tick;
 
 pub use spec::{Spec, SpecError};
-pub use store::{Schedule, create, delete, find, pause, resume, update};
+pub use store::{Schedule, create, delete, delete_of_tenant, find, pause, resume, update};
 pub use tick::{Tick, tick};

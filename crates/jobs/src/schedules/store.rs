@@ -192,6 +192,18 @@ pub async fn delete(conn: &mut Connection, key: &str) -> Result<Option<i64>, Err
     Ok(deleted.map(|row| row.id))
 }
 
+/// Takes away all schedules whose jobs are a tenant's; how many. Jobs that they made
+/// stay: [`tenant::end`](crate::tenant::end) ends those too.
+///
+/// # Errors
+/// When the database fails.
+pub async fn delete_of_tenant(conn: &mut Connection, tenant: &str) -> Result<usize, Error> {
+    Ok(sql_query("DELETE FROM jobs.schedules WHERE tenant = $1")
+        .bind::<Text, _>(tenant)
+        .execute(conn)
+        .await?)
+}
+
 /// A schedule by its name.
 ///
 /// # Errors

@@ -12,5 +12,6 @@ mod leases;
 mod limits;
 mod scheduling;
 mod settling;
+mod tenants;
 mod unknown;
 mod world;

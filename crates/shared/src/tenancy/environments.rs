@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::EnvironmentId;
+use super::end_jobs::EndJobs;
 use crate::db::schema::environments;
 use crate::db::{Connection, Error};
 use crate::{Core, public_key};
@@ -198,7 +199,8 @@ pub(super) async fn of_account(
 }
 
 /// Deletes an environment with all that is in it: its API keys, integrations
-/// and connections, and the data key without which no backup of them opens.
+/// and connections, and the data key without which no backup of them opens. Its
+/// jobs and schedules end a moment later, by a job of their own.
 ///
 /// # Errors
 /// [`crate::Error::UnknownEnvironment`], and
@@ -213,9 +215,13 @@ pub async fn delete(core: &Core, account_id: Uuid, number: i64) -> Result<(), cr
         diesel::delete(environments::table.find(environment.id))
             .execute(conn)
             .await?;
-        Ok(())
+        let end = EndJobs {
+            environment: environment.id,
+        };
+        Ok(end.enqueue(conn).await?)
     })
     .await?;
+    core.jobs.wake();
     core.forget_callers();
     Ok(())
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 pub mod api_keys;
 pub mod bootstrap;
+pub mod end_jobs;
 pub mod environments;
 pub mod signing_keys;
 

@@ -1,5 +1,7 @@
 //! A worker is killed at each point of its work, and another finds what it left.
 
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -13,6 +15,21 @@ use crate::world::{World, job};
 /// A chain of three, one with a limited group and a delay, the first of a
 /// schedule, and one that a worker holds who was lost before.
 const ALL: i64 = 6;
+
+/// Those of `linkspan_shared::breakpoint` that concern jobs, and the test kinds' own.
+const POINTS: [&str; 11] = [
+    "job.taken",
+    "job.claimed",
+    "job.ran",
+    "job.settling",
+    "job.settled",
+    "enqueue.written",
+    "enqueue.committed",
+    "keeper.promoted",
+    "keeper.ticked",
+    "keeper.recovered",
+    "worker.leaving",
+];
 
 async fn fill(world: &World) {
     let mut conn = world.conn().await;
@@ -73,22 +90,9 @@ fn testkit_arm(world: &World, point: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_and_nothing_counts_twice_wherever_it_dies() {
-    let points = [
-        "job.taken",
-        "job.claimed",
-        "job.ran",
-        "job.settling",
-        "job.settled",
-        "enqueue.written",
-        "enqueue.committed",
-        "keeper.promoted",
-        "keeper.ticked",
-        "keeper.recovered",
-        "worker.leaving",
-    ];
     // A thread each: one that drops its database must not keep others from logging in.
     let runtime = tokio::runtime::Handle::current();
-    let all = futures_util::stream::iter(points.map(|point| {
+    let all = futures_util::stream::iter(POINTS.map(|point| {
         let runtime = runtime.clone();
         async move {
             let at_point = move || runtime.block_on(killed_at(point));
@@ -97,5 +101,21 @@ async fn nothing_is_lost_and_nothing_counts_twice_wherever_it_dies() {
         }
     }));
     let done: Result<Vec<()>, String> = Box::pin(all.buffer_unordered(4).try_collect()).await;
-    assert_eq!(done.map(|all| all.len()), Ok(points.len()));
+    assert_eq!(done.map(|all| all.len()), Ok(POINTS.len()));
+}
+
+/// The points that the worker names are those at which it is killed.
+#[test]
+fn no_point_is_left_out() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../worker/src");
+    let files = std::fs::read_dir(source).unwrap();
+    let texts = files.filter_map(|file| std::fs::read_to_string(file.unwrap().path()).ok());
+    let text = texts.collect::<String>();
+    let named = text.split("reach(\"").skip(1);
+    let named: BTreeSet<&str> = named.filter_map(|rest| rest.split('"').next()).collect();
+    let killed: BTreeSet<&str> = POINTS
+        .into_iter()
+        .filter(|point| !point.starts_with("enqueue."))
+        .collect();
+    assert_eq!(named, killed);
 }

@@ -7,7 +7,9 @@
 )]
 
 mod clock;
+mod environments;
 mod killed;
 mod outage;
 mod paused;
+mod payload;
 mod world;

@@ -1,10 +1,10 @@
 //! The database goes away, or has no room.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use linkspan_localdb::{Durability, LocalPostgres, Options};
-use linkspan_shared::db::Connection;
 use linkspan_shared::db::migrate::{self, Group};
+use linkspan_shared::db::{Connection, scalar};
 use linkspan_testkit::workload::{Link, Work};
 use secrecy::SecretString;
 use tempfile::TempDir;
@@ -153,6 +153,44 @@ async fn without_connections_a_worker_waits_until_there_are_some() {
         .await;
     world.is_sound().await;
     worker.stop().await.unwrap();
+    drop(world);
+    database.stop();
+}
+
+/// The outage outlasts every lease. Nobody takes jobs from workers that live on: each
+/// run counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_outage_longer_than_a_lease_takes_no_jobs_from_workers_that_live() {
+    let (mut database, world) = Own::new(100).await;
+    let work = Work {
+        takes: 8_000,
+        fails: 0,
+    };
+    world
+        .add(&(0..8).map(|_| job(&work)).collect::<Vec<_>>())
+        .await;
+    let workers = [world.start("a").await, world.start("b").await];
+    world.until(8, "test_runs").await;
+    let leases = "SELECT extract(epoch FROM max(expires_at)) * 1000 FROM jobs.workers";
+    let leases = format!("SELECT ({leases})::bigint");
+    let leases: i64 = scalar(&*world.conn().await, &leases).await.unwrap();
+    database.stop();
+    // By the clock of the machine, which is the database's too.
+    let have_run_out = async || {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        i64::try_from(now.unwrap().as_millis()).unwrap() > leases + 600
+    };
+    assert!(eventually(have_run_out).await);
+    database.start();
+    world
+        .until(8, "jobs.finished WHERE outcome = 'succeeded'")
+        .await;
+    assert_eq!(world.count("jobs.finished WHERE attempt = 1").await, 8);
+    assert_eq!(world.count("test_runs").await, 8);
+    world.is_sound().await;
+    for worker in workers {
+        worker.stop().await.unwrap();
+    }
     drop(world);
     database.stop();
 }

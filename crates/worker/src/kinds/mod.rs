@@ -2,6 +2,7 @@
 
 mod clean_jobs;
 mod clean_records;
+mod end_jobs;
 mod keep_alive;
 mod sweep;
 
@@ -31,6 +32,7 @@ pub fn registry(core: &Core, retention: Retention) -> Registry {
     let registry = Registry::new();
     let registry = keep_alive::register(registry, core.clone());
     let registry = sweep::register(registry, core.clone());
+    let registry = end_jobs::register(registry, core.clone());
     let registry = clean_records::register(registry, core.clone(), retention);
     clean_jobs::register(registry, core.clone(), retention)
 }
