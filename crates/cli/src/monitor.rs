@@ -1,11 +1,13 @@
 //! Health, readiness and metrics of a process that serves.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use linkspan_monitor::{Metrics, Monitor, Probe};
 use linkspan_server::Observer;
 use linkspan_shared::Core;
+use linkspan_worker::Lease;
 
 /// A server, as its monitor sees it.
 pub(crate) struct ServerProbe {
@@ -14,15 +16,26 @@ pub(crate) struct ServerProbe {
 }
 
 /// A worker, as its monitor sees it.
-pub(crate) struct WorkerProbe(pub(crate) Core);
+pub(crate) struct WorkerProbe {
+    pub(crate) core: Core,
+    /// Of the worker, once it has started.
+    pub(crate) lease: Arc<OnceLock<Lease>>,
+}
 
 impl Probe for WorkerProbe {
     async fn ready(&self) -> Result<(), String> {
-        ready(&self.0).await
+        ready(&self.core).await?;
+        match self.lease.get() {
+            Some(lease) => lease.is_held().map_err(|error| {
+                tracing::warn!(%error, "not ready");
+                error.to_string()
+            }),
+            None => Err("the worker has not started yet".to_owned()),
+        }
     }
 
     fn observe(&self) {
-        self.0.observe();
+        self.core.observe();
     }
 }
 

@@ -24,6 +24,11 @@ pub use listener::Listener;
 /// instead if a transaction was left open on it.
 pub type Lent = Object<Connection>;
 
+/// Closes a connection that is not to be used again, instead of giving it back.
+pub fn discard(lent: Lent) {
+    drop(Lent::take(lent));
+}
+
 /// How to reach one group of tables.
 #[derive(Debug, Clone)]
 pub struct Settings {

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use linkspan_db::Connection;
 use linkspan_jobs::{Error, lease, unknown};
 
+use crate::answer::{heard, within};
 use crate::runner::Worker;
 
 /// While something runs: within this time it hears that it was cancelled.
@@ -46,10 +48,22 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 
 /// Renews the lease and compares what is held.
 pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
-    let mut conn = worker.db.conn().await?;
+    let beaten = match worker.db.conn().await {
+        Ok(mut conn) => {
+            // One that takes longer has renewed nothing.
+            let call = within(worker.settings.lease, beat_on(worker, &mut conn)).await;
+            heard(conn, call)
+        }
+        Err(error) => Err(error.into()),
+    };
+    worker.jobs.beat_ended(beaten.is_ok());
+    beaten
+}
+
+async fn beat_on(worker: &Worker, conn: &mut Connection) -> Result<(), Error> {
     let asked = Instant::now();
     let kinds: Vec<&str> = worker.registry.names().collect();
-    let held = lease::heartbeat(&mut conn, worker.id, worker.settings.lease, &kinds).await?;
+    let held = lease::heartbeat(conn, worker.id, worker.settings.lease, &kinds).await?;
     worker.jobs.beat_at(asked);
     // Before comparing: when no claim is under way now, all that earlier ones
     // brought is known here.
@@ -60,12 +74,12 @@ pub(crate) async fn beat(worker: &Worker) -> Result<(), Error> {
             jobs = unknown.len(),
             "handing back jobs of a claim whose answer was lost"
         );
-        lease::hand_back(&mut conn, &unknown).await?;
+        lease::hand_back(conn, &unknown).await?;
         worker.waker.wake();
     }
     let met = worker.foreign.met();
     if !met.is_empty() {
-        let left = unknown::known_to_others(&mut conn, &met).await?;
+        let left = unknown::known_to_others(conn, &met).await?;
         worker.foreign.leave(left);
     }
     Ok(())

@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use linkspan_db::Connection;
 use linkspan_jobs::{Error, limits, promote, recover, schedules, stats};
 use linkspan_shared::breakpoint;
 
+use crate::answer::{heard, within};
 use crate::metrics;
 use crate::runner::Worker;
 
@@ -65,9 +67,14 @@ struct Look {
 /// Makes ready what is due.
 async fn look(worker: &Worker) -> Result<Look, Error> {
     let mut conn = worker.db.conn().await?;
-    let promoted = promote::promote(&mut conn).await?;
+    let call = within(worker.patience(), look_on(worker, &mut conn)).await;
+    heard(conn, call)
+}
+
+async fn look_on(worker: &Worker, conn: &mut Connection) -> Result<Look, Error> {
+    let promoted = promote::promote(conn).await?;
     breakpoint::reach("keeper.promoted");
-    let tick = schedules::tick(&mut conn).await?;
+    let tick = schedules::tick(conn).await?;
     breakpoint::reach("keeper.ticked");
     let made = promoted.count + tick.made;
     worker.ready(made);
@@ -79,20 +86,25 @@ async fn look(worker: &Worker) -> Result<Look, Error> {
 /// Whether jobs were taken from lost workers.
 async fn patrol(worker: &Worker) -> Result<bool, Error> {
     let mut conn = worker.db.conn().await?;
+    let call = within(worker.patience(), patrol_on(worker, &mut conn)).await;
+    heard(conn, call)
+}
+
+async fn patrol_on(worker: &Worker, conn: &mut Connection) -> Result<bool, Error> {
     // After an outage of the database all leases have run out, and their holders are
     // about to renew them.
     let since_missed = worker.jobs.since_missed();
     let recovered = match since_missed.is_some_and(|since| since < worker.settings.lease) {
         true => Vec::new(),
-        false => recover(&mut conn).await?,
+        false => recover(conn).await?,
     };
     breakpoint::reach("keeper.recovered");
     if !recovered.is_empty() {
         tracing::warn!(jobs = ?recovered, "jobs were taken from workers that are gone");
     }
-    promote::expire(&mut conn).await?;
+    promote::expire(conn).await?;
     // Whoever frees a place unparks; he may have died in between.
-    worker.ready(limits::unpark(&mut conn).await?);
-    metrics::counted(&stats::count(&mut conn).await?);
+    worker.ready(limits::unpark(conn).await?);
+    metrics::counted(&stats::count(conn).await?);
     Ok(!recovered.is_empty())
 }

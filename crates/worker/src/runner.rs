@@ -14,9 +14,11 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use crate::answer::{heard, within};
 use crate::context::Why;
 use crate::foreign::Foreign;
 use crate::job::GRACE;
+use crate::lease::Lease;
 use crate::looks::Looks;
 use crate::running::Jobs;
 use crate::{Registry, heart, job, keeper, listen, metrics, settler};
@@ -26,6 +28,9 @@ use crate::{Registry, heart, job, keeper, listen, metrics, settler};
 const LINGER: Duration = Duration::from_millis(2);
 /// How long a worker that is told what is new goes without looking.
 const WHEN_TOLD: Duration = Duration::from_secs(10);
+
+/// Statements may take so long, however short the lease.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// How a worker works.
 #[derive(Debug, Clone)]
@@ -86,6 +91,11 @@ impl Worker {
         }
     }
 
+    /// How long to wait for an answer of the database.
+    pub(crate) fn patience(&self) -> Duration {
+        LEAST_PATIENCE.max(2 * self.settings.lease)
+    }
+
     fn free(&self) -> usize {
         let busy = self.busy.load(Ordering::SeqCst);
         self.settings.slots.saturating_sub(busy)
@@ -94,7 +104,9 @@ impl Worker {
     async fn claim(&self, count: usize, window: usize, reach: Reach) -> Result<Claim, Error> {
         let mut conn = self.db.conn().await?;
         let others = self.foreign.left();
-        claim_but(&mut conn, self.id, count, window, reach, &others).await
+        let call = claim_but(&mut conn, self.id, count, window, reach, &others);
+        let call = within(self.patience(), call).await;
+        heard(conn, call)
     }
 
     /// Renews a lease that may have run out while the process stood still, since
@@ -185,6 +197,12 @@ impl Running {
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.worker.id
+    }
+
+    /// Its lease, for whoever wonders whether it can work.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        Lease(Arc::clone(&self.worker))
     }
 
     /// Claims nothing more, lets what runs end, and hands back what does not in

@@ -1,6 +1,7 @@
 //! What this worker runs just now.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,7 @@ pub(crate) struct Jobs {
     held: Mutex<HashMap<i64, Job>>,
     beat: Mutex<Option<Instant>>,
     missed: Mutex<Option<Instant>>,
+    is_missing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,6 +60,15 @@ impl Jobs {
     pub(crate) fn beat_at(&self, at: Instant) {
         let mut beat = self.beat.lock().unwrap_or_else(PoisonError::into_inner);
         *beat = Some(at);
+    }
+
+    /// Whether the last try to renew the lease did so.
+    pub(crate) fn beat_ended(&self, is_renewed: bool) {
+        self.is_missing.store(!is_renewed, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_beat_missing(&self) -> bool {
+        self.is_missing.load(Ordering::SeqCst)
     }
 
     /// The lease could not be renewed, or only after long: the database was away,

@@ -7,6 +7,7 @@ use linkspan_jobs::{Error, Outcome, Settled, Settlement};
 use linkspan_shared::breakpoint;
 use tokio::sync::mpsc;
 
+use crate::answer::{heard, within};
 use crate::runner::Worker;
 
 /// Settlements in one statement.
@@ -93,5 +94,6 @@ async fn settle_patiently(worker: &Worker, batch: &[Settlement]) -> Result<Settl
 
 async fn settle(worker: &Worker, batch: &[Settlement]) -> Result<Settled, Error> {
     let mut conn = worker.db.conn().await?;
-    linkspan_jobs::settle(&mut conn, batch).await
+    let call = within(worker.patience(), linkspan_jobs::settle(&mut conn, batch)).await;
+    heard(conn, call)
 }

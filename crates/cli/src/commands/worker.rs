@@ -1,6 +1,7 @@
 //! `linkspan worker`.
 
 use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::{Context, Result};
 use linkspan_shared::Core;
@@ -28,15 +29,20 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     let metrics = bind.map(|_| monitor::install("worker")).transpose()?;
     let mut stop = Stop::listen()?;
     let (core, log_writer) = assemble(&config).await?;
+    let lease = Arc::new(OnceLock::new());
     // Before any job is taken, so that a port that is taken costs none.
     let monitor = match bind.zip(metrics) {
         Some((bind, metrics)) => {
-            let probe = WorkerProbe(core.clone());
+            let probe = WorkerProbe {
+                core: core.clone(),
+                lease: Arc::clone(&lease),
+            };
             Some(monitor::start(bind, "worker.bind", metrics, probe).await?)
         }
         None => None,
     };
     let worker = start(&core, &config).await?;
+    let _ = lease.set(worker.lease());
     let background = Background::start(core);
     stop.requested().await;
     if let Some(monitor) = &monitor {

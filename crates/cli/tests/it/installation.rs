@@ -7,6 +7,7 @@ use diesel::QueryDsl as _;
 use diesel_async::RunQueryDsl as _;
 use http::{Method, Request, header};
 use linkspan_net as net;
+use linkspan_shared::db::scalar;
 use linkspan_shared::db::schema::popup_channels;
 use linkspan_shared::vault::Keyring;
 use linkspan_testkit::TestDatabase;
@@ -107,6 +108,39 @@ impl Installation {
 
     pub(crate) async fn serve(&self, root_keys: &str) -> Server {
         Server::started(self.server(root_keys)).await
+    }
+
+    /// Runs SQL behind the program's back.
+    pub(crate) async fn sql(&self, sql: &str) {
+        let database = self.database.as_ref().expect("the test server's");
+        let pool = database.database();
+        let conn = pool.conn().await.unwrap();
+        conn.client().batch_execute(sql).await.unwrap();
+    }
+
+    /// How many rows there are.
+    pub(crate) async fn count(&self, from: &str) -> i64 {
+        let database = self.database.as_ref().expect("the test server's");
+        let pool = database.database();
+        let conn = pool.conn().await.unwrap();
+        let sql = format!("SELECT count(*) FROM {from}");
+        scalar(&conn, &sql).await.unwrap()
+    }
+
+    /// A worker that is monitored, and where.
+    pub(crate) async fn work(&self, root_keys: &str, settings: &[(&str, &str)]) -> (Running, Api) {
+        let mut program = self
+            .command(&["worker"], root_keys)
+            .set("LINKSPAN_WORKER_BIND", "127.0.0.1:0")
+            .set("LINKSPAN_LOGS_FORMAT", "json");
+        for (name, value) in settings {
+            program = program.set(name, value);
+        }
+        let mut running = program.start();
+        let line = running.says("\"monitored\"").await;
+        let line: Value = serde_json::from_str(&line).expect("a line of JSON");
+        let address = line["fields"]["address"].as_str().expect("an address");
+        (running, Api::at(&format!("http://{address}")))
     }
 
     /// How many pages wait, as the database has it.

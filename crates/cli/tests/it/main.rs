@@ -12,6 +12,7 @@ mod crowd;
 mod dev;
 mod hmac;
 mod installation;
+mod jobs;
 mod keys;
 mod monitor;
 mod program;

@@ -9,8 +9,11 @@
 mod ending;
 mod failing;
 mod fairness;
+mod lease;
 mod schedules;
 mod settling;
+mod silence;
+mod slots;
 mod versions;
 mod waking;
 mod world;

@@ -129,3 +129,26 @@ async fn what_waits_for_a_place_begins_when_there_is_one() {
     assert_eq!(world.count("jobs.limits WHERE running = 0").await, 1);
     worker.stop().await;
 }
+
+/// As JSON it has two bytes more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_result_of_a_mebibyte_is_kept_and_a_byte_more_is_refused() {
+    const MOST: usize = 1024 * 1024;
+    let world = World::new().await;
+    let registry = doing(|number, _| async move {
+        let length = MOST - 2 + usize::try_from(number)?;
+        Ok("x".repeat(length))
+    });
+    let worker = world.start(registry);
+    world.add(&[job(0), job(1)]).await;
+    world
+        .until(
+            1,
+            "jobs.finished WHERE octet_length(output::text) = 1048576",
+        )
+        .await;
+    let refused = "jobs.jobs WHERE state = 'dead' AND attempt = 1 AND payload::text = '1' \
+        AND last_error = 'its result has 1048577 bytes; 1048576 are the most'";
+    world.until(1, refused).await;
+    worker.stop().await;
+}

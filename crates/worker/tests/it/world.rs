@@ -143,3 +143,13 @@ pub(crate) async fn soon<T>(what: impl Future<Output = T>) -> T {
     let done = tokio::time::timeout(PATIENCE, what).await;
     done.expect("it happens in time")
 }
+
+/// Waits until it is so.
+pub(crate) async fn eventually(is_so: impl Fn() -> bool) {
+    soon(async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}

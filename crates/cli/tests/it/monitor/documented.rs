@@ -7,23 +7,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use super::scrape::{ON, Scrape, monitor, scrape};
-use crate::refresh::world::{FUTURE, World};
-
-/// What only a worker exports.
-const OF_THE_WORKER: [&str; 12] = [
-    "linkspan_jobs_ready",
-    "linkspan_jobs_delayed",
-    "linkspan_jobs_parked",
-    "linkspan_jobs_running",
-    "linkspan_jobs_oldest_ready_seconds",
-    "linkspan_jobs_finished_total",
-    "linkspan_jobs_dead",
-    "linkspan_job_duration_seconds",
-    "linkspan_job_start_delay_seconds",
-    "linkspan_schedule_lateness_seconds",
-    "linkspan_worker_slots",
-    "linkspan_worker_slots_busy",
-];
+use crate::refresh::world::{FUTURE, World, eventually};
 
 fn read(path: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -42,14 +26,11 @@ fn metric<'a>(name: &'a str, types: &BTreeMap<&str, &str>) -> &'a str {
     let parts = ["_bucket", "_sum", "_count"];
     let base = parts.iter().find_map(|part| name.strip_suffix(part));
     let is_histogram = |base: &&str| types.get(base) == Some(&"histogram");
-    let of_worker = |base: &&str| OF_THE_WORKER.contains(base);
-    let base = base.filter(|base| is_histogram(base) || of_worker(base));
-    base.unwrap_or(name)
+    base.filter(is_histogram).unwrap_or(name)
 }
 
 /// A scrape of a server that has done some of everything.
-async fn after_some_of_everything() -> Scrape {
-    let world = World::new().await;
+async fn of_a_server(world: &World) -> Scrape {
     let server = world.serve_with("a", &[ON]).await.server;
     world.integrate(&server.api).await;
     world.connect(&server.api, "one", FUTURE).await;
@@ -60,6 +41,33 @@ async fn after_some_of_everything() -> Scrape {
     assert_eq!(world.force(&server.api, "one").await.unwrap().0, 200);
     let scrape = scrape(&monitor(&server)).await;
     server.running.end_by(Signal::TERM).await;
+    scrape
+}
+
+/// A scrape of a worker that has run jobs of schedules and counted all jobs.
+async fn of_a_worker(world: &World) -> Scrape {
+    let often = [("LINKSPAN_WORKER_LEASE_MS", "900")];
+    let (worker, monitor) = world.work(&often).await;
+    let due = "UPDATE jobs.schedules SET next_at = now()";
+    eventually("there are schedules", async || {
+        world.installation().count("jobs.schedules").await > 3
+    })
+    .await;
+    world.installation().sql(due).await;
+    eventually("it has run some", async || {
+        let now = scrape(&monitor).await;
+        let types = now.types();
+        [
+            "linkspan_schedule_lateness_seconds",
+            "linkspan_job_duration_seconds",
+            "linkspan_jobs_dead",
+        ]
+        .iter()
+        .all(|name| types.contains_key(name))
+    })
+    .await;
+    let scrape = scrape(&monitor).await;
+    worker.end_by(Signal::TERM).await;
     scrape
 }
 
@@ -82,34 +90,40 @@ fn rows(manual: &str) -> BTreeMap<&str, (&str, Vec<&str>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_manual_and_the_dashboard_name_what_a_server_exports() {
-    let scrape = after_some_of_everything().await;
-    let types = scrape.types();
-    for name in OF_THE_WORKER {
-        let is_here = types.contains_key(name);
-        assert!(!is_here, "{name} is exported: take it off the list");
+async fn the_manual_and_the_dashboard_name_what_servers_and_workers_export() {
+    let world = World::new().await;
+    let (server, worker) = (of_a_server(&world).await, of_a_worker(&world).await);
+    let mut types = server.types();
+    let mut exported: BTreeMap<&str, (&str, Vec<&str>)> = BTreeMap::new();
+    let mut of_the_worker = BTreeSet::new();
+    for (name, kind) in server.types() {
+        exported.insert(name, (kind, server.labels(name)));
     }
+    for (name, kind) in worker.types() {
+        let row = (kind, worker.labels(name));
+        match exported.get(name) {
+            Some(known) => assert_eq!(*known, row, "{name} of a server and of a worker"),
+            None => {
+                of_the_worker.insert(name);
+                types.insert(name, kind);
+                exported.insert(name, row);
+            }
+        }
+    }
+    assert!(of_the_worker.len() >= 12, "{of_the_worker:?}");
 
     let manual = read("docs/monitoring.md");
-    let mut rows = rows(&manual);
-    for name in OF_THE_WORKER {
-        assert!(
-            rows.remove(name).is_some(),
-            "the manual has no row of {name}"
-        );
-    }
-    let exported: BTreeMap<&str, (&str, Vec<&str>)> = types
-        .iter()
-        .map(|(name, kind)| (*name, (*kind, scrape.labels(name))))
-        .collect();
-    assert_eq!(rows, exported, "rows of docs/monitoring.md, and a scrape");
+    assert_eq!(
+        rows(&manual),
+        exported,
+        "rows of docs/monitoring.md, and scrapes"
+    );
 
     let dashboard = read("docs/grafana/linkspan.json");
     let json: Value = serde_json::from_str(&dashboard).unwrap();
     for (page, text) in [("the manual", &manual), ("the dashboard", &dashboard)] {
         for name in names(text) {
-            let metric = metric(name, &types);
-            let is_known = types.contains_key(metric) || OF_THE_WORKER.contains(&metric);
+            let is_known = types.contains_key(metric(name, &types));
             assert!(is_known, "{page} names {name}, which nothing exports");
         }
     }
@@ -117,7 +131,7 @@ async fn the_manual_and_the_dashboard_name_what_a_server_exports() {
         .into_iter()
         .map(|name| metric(name, &types))
         .collect();
-    for name in OF_THE_WORKER {
+    for name in of_the_worker {
         assert!(drawn.contains(name), "no panel shows {name}");
     }
     let panels = json["panels"].as_array().unwrap();

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::scrape::{ON, monitor};
-use crate::installation::{Api, Installation, Server, root_key};
+use crate::installation::{Installation, Server, root_key};
 use crate::refresh::outage::Own;
 use crate::refresh::world::eventually;
 
@@ -140,20 +140,13 @@ async fn a_server_that_stops_is_not_ready_and_is_monitored_to_its_end() {
 async fn a_worker_is_monitored_too() {
     let root = root_key("main");
     let (installation, _) = Installation::new(&root).await;
-    let worker = installation
-        .command(&["worker"], &root)
-        .set("LINKSPAN_WORKER_BIND", "127.0.0.1:0")
-        .set("LINKSPAN_LOGS_FORMAT", "json");
-    let mut running = worker.start();
-    let line: Value = serde_json::from_str(&running.says("\"monitored\"").await).unwrap();
-    let address = line["fields"]["address"].as_str().unwrap().to_owned();
-    let monitor = Api::at(&format!("http://{address}"));
-    for path in ["/health", "/ready"] {
-        assert_eq!(
-            monitor.get("", path).await,
-            (200, json!({ "result": "ok" }))
-        );
-    }
+    let (running, monitor) = installation.work(&root, &[]).await;
+    let ok = (200, json!({ "result": "ok" }));
+    assert_eq!(monitor.get("", "/health").await, ok);
+    eventually("it has its lease", async || {
+        monitor.get("", "/ready").await == ok
+    })
+    .await;
     eventually("it says how many jobs it may run", async || {
         let (_, page) = monitor.get("", "/metrics").await;
         let page = page.as_str().unwrap();
@@ -162,8 +155,40 @@ async fn a_worker_is_monitored_too() {
     .await;
     let second = installation
         .command(&["worker"], &root)
-        .set("LINKSPAN_WORKER_BIND", &address);
+        .set("LINKSPAN_WORKER_BIND", monitor.host());
     let error = second.run().await.refused();
     assert!(error.contains("LINKSPAN_WORKER_BIND"), "{error}");
+    running.end_by(Signal::TERM).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_cannot_renew_its_lease_is_not_ready() {
+    let root = root_key("main");
+    let (installation, _) = Installation::new(&root).await;
+    let lease = [("LINKSPAN_WORKER_LEASE_MS", "900")];
+    let (running, monitor) = installation.work(&root, &lease).await;
+    let ok = (200, json!({ "result": "ok" }));
+    eventually("it has its lease", async || {
+        monitor.get("", "/ready").await == ok
+    })
+    .await;
+    // The database answers, and refuses this alone.
+    installation
+        .sql("ALTER TABLE jobs.workers ADD CONSTRAINT none CHECK (expires_at IS NULL) NOT VALID")
+        .await;
+    eventually("it has lost its lease", async || {
+        let (status, answer) = monitor.get("", "/ready").await;
+        let reason = answer["reason"].as_str().unwrap_or_default();
+        status == 503 && reason.contains("lease has run out")
+    })
+    .await;
+    assert_eq!(monitor.get("", "/health").await, ok);
+    installation
+        .sql("ALTER TABLE jobs.workers DROP CONSTRAINT none")
+        .await;
+    eventually("it has a lease again", async || {
+        monitor.get("", "/ready").await == ok
+    })
+    .await;
     running.end_by(Signal::TERM).await;
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::installation::{Api, Installation, Server, root_key};
-use crate::program::Program;
+use crate::program::{Program, Running};
 
 /// Longest wait for anything to become true.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,6 +80,15 @@ impl World {
             provider,
             folder: TempDir::new().unwrap(),
         }
+    }
+
+    pub(crate) const fn installation(&self) -> &Installation {
+        &self.installation
+    }
+
+    /// A worker beside the servers, and its monitor.
+    pub(crate) async fn work(&self, settings: &[(&str, &str)]) -> (Running, Api) {
+        self.installation.work(&self.root, settings).await
     }
 
     pub(crate) fn provider(&self) -> Control {
