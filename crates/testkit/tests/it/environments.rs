@@ -83,7 +83,7 @@ async fn its_jobs_end_with_it_and_its_schedules_make_no_more() {
 
     // A deletion that is refused leaves no job.
     let prod = "SELECT number FROM environments WHERE name = 'prod'";
-    let prod: i64 = scalar(&*app.core.db.conn().await.unwrap(), prod)
+    let prod: i64 = scalar(&app.core.db.conn().await.unwrap(), prod)
         .await
         .unwrap();
     let refused = app
