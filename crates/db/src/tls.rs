@@ -83,3 +83,37 @@ where
     });
     Ok(client)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn noticed(url: &str) -> Config {
+        let mut config = url.parse().unwrap();
+        notice_silence(&mut config);
+        config
+    }
+
+    /// Idle connections are asked, and what was sent must be taken: both in half a
+    /// minute, where the system's own limits are hours and a quarter of one.
+    #[test]
+    fn a_server_that_is_gone_without_a_word_is_noticed_within_half_a_minute() {
+        let config = noticed("postgres://a@b/c");
+        let sent = config.get_tcp_user_timeout().copied();
+        assert!(sent.is_some_and(|limit| limit <= Duration::from_secs(30)));
+        assert!(config.get_keepalives());
+        let asked = config.get_keepalives_idle() + 2 * config.get_keepalives_interval().unwrap();
+        assert!(asked <= Duration::from_secs(30), "{asked:?}");
+    }
+
+    #[test]
+    fn what_the_url_says_counts() {
+        let config = noticed(
+            "postgres://a@b/c?tcp_user_timeout=70&keepalives_idle=80&keepalives_interval=9",
+        );
+        let seconds = Duration::from_secs;
+        assert_eq!(config.get_tcp_user_timeout(), Some(&seconds(70)));
+        assert_eq!(config.get_keepalives_idle(), seconds(80));
+        assert_eq!(config.get_keepalives_interval(), Some(seconds(9)));
+    }
+}
