@@ -89,3 +89,44 @@ async fn a_process_with_older_keys_reads_what_newer_ones_sealed() {
         1
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_are_sealed_anew_many_at_a_time() {
+    let world = World::new().await;
+    let texts: Vec<String> = (0..1_200).map(|n| format!("{{\"id\":{n}}}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    world.save(&texts).await;
+    // 6 MB each: two of them, and the one that goes beyond, are a page.
+    let large: Vec<String> = (0..5)
+        .map(|n| format!("{{\"id\":\"z{n}\",\"x\":{}}}", noise(n, 6_000_000)))
+        .collect();
+    for text in &large {
+        world.save(&[text]).await;
+    }
+    world
+        .run_sql(
+            "CREATE TABLE statements (n int); CREATE FUNCTION note() RETURNS trigger \
+             LANGUAGE plpgsql AS $$ BEGIN INSERT INTO statements VALUES (1); RETURN NULL; END $$; \
+             CREATE TRIGGER note AFTER UPDATE ON records.records FOR EACH STATEMENT \
+             EXECUTE FUNCTION note()",
+        )
+        .await;
+    let before = world.all().await;
+    let report = world.vault.rotate_data(|_| ()).await.unwrap();
+    assert_eq!((report.unreadable, report.overtaken), (0, 0));
+    let statements = "SELECT count(*) AS number FROM statements";
+    let statements = world.number(statements).await;
+    assert!((3..=6).contains(&statements), "{statements}");
+    assert_eq!(world.all().await, before);
+}
+
+/// A JSON string that does not compress.
+fn noise(seed: u64, length: u64) -> String {
+    let mixed = |n: u64| {
+        n.wrapping_add(seed * length + 1)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    };
+    let letter = |n| char::from(b'a' + (mixed(mixed(n)) >> 40) as u8 % 26);
+    let letters: String = (0..length).map(letter).collect();
+    format!("\"{letters}\"")
+}

@@ -18,6 +18,7 @@ mod envelope;
 mod environment;
 mod error;
 mod keyring;
+mod reseal;
 mod rotate;
 mod sealed;
 mod store;

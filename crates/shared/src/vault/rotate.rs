@@ -1,5 +1,5 @@
-//! Rotation while requests run: row by row, each by compare-and-set, so that it
-//! can stop anywhere and start again.
+//! Rotation while requests run: each value by compare-and-set, so that it can stop
+//! anywhere and start again.
 //!
 //! Replacing the data key cannot happen at once. Other processes cannot open
 //! what the new version seals before they have loaded it, so for as long as keys
@@ -8,21 +8,16 @@
 //! time has passed too and a walk finds nothing left. Older versions stay and
 //! only open, for the value that a slow request writes even later.
 
-use std::collections::BTreeSet;
-
-use diesel::QueryableByName;
-use diesel::sql_types::{Array, BigInt, Binary, Text, Uuid as SqlUuid};
-use diesel_async::{AsyncConnection as _, RunQueryDsl};
 use uuid::Uuid;
 
-use super::environment::{Context, EnvironmentKeys};
+use super::environment::EnvironmentKeys;
 use super::error::Error;
-use super::sealed::{RowId, SEALED, SealedColumn};
-use super::{Vault, store};
-use crate::db::{Connection, Database};
+use super::sealed::{SEALED, SealedColumn};
+use super::{Vault, reseal, store};
+use crate::db::Database;
 use crate::tenancy::EnvironmentId;
 
-/// Rows that are read at once.
+/// Data keys that are read at once.
 const PAGE: i64 = 100;
 
 /// What [`Vault::rotate_root`] did.
@@ -144,155 +139,19 @@ impl Vault {
         let mut after = column.row.before_all().to_owned();
         loop {
             let mut conn = self.holding(column).conn().await?;
-            let page = older(&mut conn, environment, column, newest, &after).await?;
+            let page = reseal::older(&mut conn, environment, column, newest, &after).await?;
             let Some(last) = page.last() else {
                 return Ok(());
             };
             after.clone_from(&last.id);
-            let outcomes = match column.row {
-                // A commit for each of millions would take days.
-                RowId::Record => {
-                    conn.transaction(async |conn| {
-                        hold_up_batches(conn, environment, &page).await?;
-                        reseal_all(conn, environment, keys, newest, column, &page).await
-                    })
-                    .await?
-                }
-                _ => reseal_all(&mut conn, environment, keys, newest, column, &page).await?,
-            };
-            for outcome in outcomes {
-                match outcome {
-                    Outcome::Resealed => report.resealed += 1,
-                    Outcome::Overtaken => report.overtaken += 1,
-                    Outcome::Unreadable => report.unreadable += 1,
-                }
-            }
+            let found = page.len() as u64;
+            let values = reseal::anew(environment, keys, newest, column, page)?;
+            let sealed = values.len() as u64;
+            let stored = reseal::store(&mut conn, environment, column, values).await?;
+            report.unreadable += found - sealed;
+            report.resealed += stored;
+            report.overtaken += sealed - stored;
             progress(report);
         }
     }
-}
-
-#[derive(QueryableByName)]
-struct Row {
-    #[diesel(sql_type = Text)]
-    id: String,
-    #[diesel(sql_type = Binary)]
-    value: Vec<u8>,
-}
-
-enum Outcome {
-    Resealed,
-    Overtaken,
-    Unreadable,
-}
-
-/// A page of values that an older data key than `newest` sealed. Bytes 2 to 5
-/// are the version, big-endian, so comparing bytes compares versions.
-async fn older(
-    conn: &mut Connection,
-    environment: EnvironmentId,
-    column: &SealedColumn,
-    newest: u32,
-    after: &str,
-) -> Result<Vec<Row>, Error> {
-    let SealedColumn { table, column, row } = column;
-    let sql = format!(
-        "SELECT {text} AS id, {column} AS value FROM {table} AS r \
-         WHERE environment_id = $1 AND {columns} > {after} \
-         AND substring({column} FROM 2 FOR 4) < $3 \
-         ORDER BY {order} LIMIT $4",
-        text = row.text(),
-        columns = row.columns(),
-        after = row.parameter(2),
-        order = match row {
-            RowId::Record => "r.stream, r.key",
-            _ => "r.id",
-        },
-    );
-    Ok(diesel::sql_query(sql)
-        .bind::<SqlUuid, _>(environment.0)
-        .bind::<Text, _>(after)
-        .bind::<Binary, _>(newest.to_be_bytes().to_vec())
-        .bind::<BigInt, _>(PAGE)
-        .load(conn)
-        .await?)
-}
-
-/// Takes the locks that batches of the page's streams take first, in one order,
-/// so that neither waits for a row that the other has while holding one.
-async fn hold_up_batches(
-    conn: &mut Connection,
-    environment: EnvironmentId,
-    page: &[Row],
-) -> Result<(), Error> {
-    let streams: BTreeSet<i64> = page
-        .iter()
-        .filter_map(|row| row.id.split_once(':')?.0.parse().ok())
-        .collect();
-    diesel::sql_query(
-        "SELECT id FROM records.streams WHERE environment_id = $1 AND id = ANY($2) \
-         ORDER BY id FOR UPDATE",
-    )
-    .bind::<SqlUuid, _>(environment.0)
-    .bind::<Array<BigInt>, _>(streams.into_iter().collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-async fn reseal_all(
-    conn: &mut Connection,
-    environment: EnvironmentId,
-    keys: &EnvironmentKeys,
-    newest: u32,
-    column: &SealedColumn,
-    page: &[Row],
-) -> Result<Vec<Outcome>, Error> {
-    let mut outcomes = Vec::with_capacity(page.len());
-    for row in page {
-        outcomes.push(reseal(conn, environment, keys, newest, column, row).await?);
-    }
-    Ok(outcomes)
-}
-
-async fn reseal(
-    conn: &mut Connection,
-    environment: EnvironmentId,
-    keys: &EnvironmentKeys,
-    newest: u32,
-    sealed: &SealedColumn,
-    row: &Row,
-) -> Result<Outcome, Error> {
-    let SealedColumn { table, column, .. } = *sealed;
-    let bytes = sealed.row.bytes(&row.id).unwrap_or_default();
-    let context = Context {
-        table,
-        column,
-        row: &bytes,
-    };
-    let plain = match keys.open(&context, &row.value) {
-        Ok(plain) => plain,
-        Err(error) => {
-            tracing::error!(%error, environment = %environment.0, row = row.id, "left as it is");
-            return Ok(Outcome::Unreadable);
-        }
-    };
-    let value = keys.seal_with(newest, &context, &plain)?;
-    let sql = format!(
-        "UPDATE {table} SET {column} = $1 \
-         WHERE environment_id = $2 AND {columns} = {id} AND {column} = $4",
-        columns = sealed.row.columns(),
-        id = sealed.row.parameter(3),
-    );
-    let updated = diesel::sql_query(sql)
-        .bind::<Binary, _>(value)
-        .bind::<SqlUuid, _>(environment.0)
-        .bind::<Text, _>(&row.id)
-        .bind::<Binary, _>(&row.value)
-        .execute(conn)
-        .await?;
-    Ok(match updated {
-        0 => Outcome::Overtaken,
-        _ => Outcome::Resealed,
-    })
 }

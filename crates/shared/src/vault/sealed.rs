@@ -101,15 +101,27 @@ impl RowId {
         }
     }
 
+    /// The same of a table that goes by another name.
+    pub(super) fn columns_of(self, table: &str) -> String {
+        match self {
+            Self::Uuid | Self::BigInt => format!("{table}.id"),
+            Self::Record => format!("({table}.stream, {table}.key)"),
+        }
+    }
+
     /// The parameter `number`, a text, as the type of the columns.
     pub(super) fn parameter(self, number: u8) -> String {
+        self.typed(&format!("${number}::text"))
+    }
+
+    /// A text, in SQL, as the type of the columns.
+    pub(super) fn typed(self, text: &str) -> String {
         match self {
-            Self::Uuid => format!("${number}::text::uuid"),
-            Self::BigInt => format!("${number}::text::bigint"),
-            Self::Record => format!(
-                "(split_part(${number}::text, ':', 1)::bigint, \
-                 split_part(${number}::text, ':', 2)::uuid)"
-            ),
+            Self::Uuid => format!("{text}::uuid"),
+            Self::BigInt => format!("{text}::bigint"),
+            Self::Record => {
+                format!("(split_part({text}, ':', 1)::bigint, split_part({text}, ':', 2)::uuid)")
+            }
         }
     }
 
