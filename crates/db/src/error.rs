@@ -62,6 +62,10 @@ pub(super) fn from_driver(error: tokio_postgres::Error) -> diesel::result::Error
             let message = format!("{}; run `linkspan migrate` first", db.message());
             diesel::result::Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message))
         }
+        Some(db) if *db.code() == SqlState::DISK_FULL => {
+            let message = format!("{}: make room on the database's disk", db.message());
+            diesel::result::Error::DatabaseError(kind(db.code()), Box::new(message))
+        }
         Some(db) => {
             diesel::result::Error::DatabaseError(kind(db.code()), Box::new(Info(db.clone())))
         }

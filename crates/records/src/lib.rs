@@ -23,6 +23,7 @@ mod prune;
 mod read;
 mod store;
 mod stream;
+mod take;
 mod track;
 mod write;
 

@@ -156,7 +156,8 @@ pub(crate) async fn find_or_make(store: &Store, name: &StreamName) -> Result<Str
     }
 }
 
-async fn make(store: &Store, name: &StreamName) -> Result<(), Error> {
+/// A number and a sealed secret for a new stream.
+pub(crate) async fn fresh(store: &Store, name: &StreamName) -> Result<(i64, Vec<u8>), Error> {
     let mut secret = Zeroizing::new([0; 32]);
     SystemRandom::new()
         .fill(secret.as_mut_slice())
@@ -167,6 +168,12 @@ async fn make(store: &Store, name: &StreamName) -> Result<(), Error> {
         .get_result(&mut conn)
         .await?;
     let sealed = keys.seal(&context(&id.to_be_bytes()), secret.as_slice())?;
+    Ok((id, sealed))
+}
+
+async fn make(store: &Store, name: &StreamName) -> Result<(), Error> {
+    let (id, sealed) = fresh(store, name).await?;
+    let mut conn = store.db().conn().await?;
     diesel::sql_query(
         "INSERT INTO records.streams (environment_id, id, connection, model, variant, secret) \
          VALUES ($1, $2, $3, $4, $5, $6) \

@@ -2,10 +2,14 @@
 //! end is deleted.
 //!
 //! What was written since the beginning has a higher sequence, so that only
-//! records that came unchanged are noted: an array of keys for each batch.
+//! records that came unchanged are noted: an array of keys for each batch. At the
+//! end one statement reads the stream and what was seen, once, and leaves the keys
+//! of the rest in the same table, in pieces under the negative of the tracking's
+//! place: each piece goes away with the records that it names, and whatever ends
+//! or replaces a tracking clears them away with what was seen.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Nullable, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, RunQueryDsl, SimpleAsyncConnection};
 use linkspan_shared::breakpoint::reach;
 use linkspan_shared::db::Connection;
@@ -15,9 +19,7 @@ use crate::stream::Stream;
 use crate::{Cursor, Error, Store, StreamName};
 
 /// Records that are deleted in one batch.
-const PIECE: usize = 1_000;
-/// Records that are looked for at once: each look reads the whole stream.
-const LOOK: i64 = 50_000;
+const PIECE: i64 = 1_000;
 
 /// A tracking under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,10 +30,11 @@ pub struct Tracking {
     pub is_continued: bool,
 }
 
+/// Whose a stream is, and whether deletes are tracked in it.
 #[derive(QueryableByName)]
-struct Row {
+pub(crate) struct Row {
     #[diesel(sql_type = BigInt)]
-    fence: i64,
+    pub(crate) fence: i64,
     #[diesel(sql_type = Nullable<BigInt>)]
     tracked_from: Option<i64>,
 }
@@ -42,11 +45,29 @@ struct Began {
     tracked_from: i64,
 }
 
+/// Records that nobody saw, to be deleted at once.
 #[derive(QueryableByName)]
-struct Key {
+struct Piece {
     #[diesel(sql_type = SqlUuid)]
-    key: Uuid,
+    batch: Uuid,
+    #[diesel(sql_type = Array<SqlUuid>)]
+    keys: Vec<Uuid>,
 }
+
+/// Reads the stream once and what was seen once: a hash of one finds the other.
+const UNSEEN: &str = "\
+WITH old AS ( \
+    DELETE FROM records.seen WHERE environment_id = $1 AND stream = $2 AND tracked_from = -$3 \
+) \
+INSERT INTO records.seen (environment_id, stream, tracked_from, batch, keys) \
+SELECT $1, $2, -$3, gen_random_uuid(), array_agg(u.key) FROM ( \
+    SELECT r.key, (row_number() OVER () - 1) / $4 AS piece FROM records.records r \
+    WHERE r.environment_id = $1 AND r.stream = $2 AND r.sequence <= $3 AND NOT r.deleted \
+        AND NOT EXISTS (SELECT FROM ( \
+            SELECT unnest(keys) AS key FROM records.seen \
+            WHERE environment_id = $1 AND stream = $2 AND tracked_from = $3 \
+        ) k WHERE k.key = r.key) \
+) u GROUP BY u.piece";
 
 impl Store {
     /// Begins to track deletes (`trackDeletesStart`). A tracking that is under
@@ -103,57 +124,94 @@ impl Store {
         let Some(from) = row.tracked_from else {
             return Ok(0);
         };
+        if !self.find_unseen(&stream, from, fence).await? {
+            // A later run has come between, or another ended this tracking.
+            let row = look(&mut *self.db().conn().await?, &stream).await?;
+            return match row {
+                Some(row) => check(&stream, fence, row.fence).map(|()| 0),
+                None => Ok(0),
+            };
+        }
         let mut deleted = 0;
-        loop {
-            let unseen = self.unseen(&stream, from).await?;
-            let mut keys = unseen.into_iter().peekable();
-            if keys.peek().is_none() {
-                break;
-            }
-            let before = deleted;
-            while keys.peek().is_some() {
-                let piece: Vec<_> = keys.by_ref().take(PIECE).collect();
-                deleted += self
-                    .delete_keys(&stream, piece, fence, Cursor(from))
-                    .await?;
-                reach("records.piece");
-            }
-            if deleted == before {
-                break;
-            }
+        while let Some(piece) = self.unseen(&stream, from).await? {
+            deleted += self
+                .delete_keys(&stream, piece.keys, fence, Cursor(from))
+                .await?;
+            self.over(&stream, from, piece.batch).await?;
+            reach("records.piece");
         }
         self.track_over(&stream, from).await?;
         Ok(deleted)
     }
 
-    /// Keys of records that nobody saw since `from`.
-    async fn unseen(&self, stream: &Stream, from: i64) -> Result<Vec<Uuid>, Error> {
+    /// Finds the records that nobody saw since `from`, in one pass however many
+    /// there are, and notes them in pieces; those that were noted before a run was
+    /// cut off may have been seen since, and are forgotten. False when the tracking
+    /// is over, or another's.
+    async fn find_unseen(
+        &self,
+        stream: &Stream,
+        from: i64,
+        fence: Option<i64>,
+    ) -> Result<bool, Error> {
         let mut conn = self.db().conn().await?;
-        let keys: Vec<Key> = conn
-            .transaction(async |conn| {
-                // With old statistics Postgres would go over all that was seen for
-                // each record.
-                conn.batch_execute(
-                    "SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off",
-                )
+        conn.transaction(async |conn| {
+            let is_ours = diesel::sql_query(
+                "UPDATE records.streams SET fence = greatest(fence, $4) \
+                 WHERE environment_id = $1 AND id = $2 AND tracked_from = $3 \
+                 AND ($4 IS NULL OR fence <= $4)",
+            )
+            .bind::<SqlUuid, _>(stream.name.environment)
+            .bind::<BigInt, _>(stream.id)
+            .bind::<BigInt, _>(from)
+            .bind::<Nullable<BigInt>, _>(fence)
+            .execute(conn)
+            .await?;
+            if is_ours == 0 {
+                return Ok(false);
+            }
+            // With old statistics Postgres would go over all that was seen for
+            // each record.
+            conn.batch_execute("SET LOCAL enable_nestloop = off; SET LOCAL enable_mergejoin = off")
                 .await?;
-                diesel::sql_query(
-                    "SELECT r.key FROM records.records r \
-                     WHERE r.environment_id = $1 AND r.stream = $2 AND r.sequence <= $3 \
-                     AND NOT r.deleted AND NOT EXISTS (SELECT FROM ( \
-                         SELECT unnest(keys) AS key FROM records.seen \
-                         WHERE environment_id = $1 AND stream = $2 AND tracked_from = $3 \
-                     ) k WHERE k.key = r.key) LIMIT $4",
-                )
+            diesel::sql_query(UNSEEN)
                 .bind::<SqlUuid, _>(stream.name.environment)
                 .bind::<BigInt, _>(stream.id)
                 .bind::<BigInt, _>(from)
-                .bind::<BigInt, _>(LOOK)
-                .load(conn)
-                .await
-            })
-            .await?;
-        Ok(keys.into_iter().map(|row| row.key).collect())
+                .bind::<BigInt, _>(PIECE)
+                .execute(conn)
+                .await?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// A piece of what nobody saw, if there is one left.
+    async fn unseen(&self, stream: &Stream, from: i64) -> Result<Option<Piece>, Error> {
+        Ok(diesel::sql_query(
+            "SELECT batch, keys FROM records.seen \
+             WHERE environment_id = $1 AND stream = $2 AND tracked_from = -$3 LIMIT 1",
+        )
+        .bind::<SqlUuid, _>(stream.name.environment)
+        .bind::<BigInt, _>(stream.id)
+        .bind::<BigInt, _>(from)
+        .get_result(&mut *self.db().conn().await?)
+        .await
+        .optional()?)
+    }
+
+    async fn over(&self, stream: &Stream, from: i64, piece: Uuid) -> Result<(), Error> {
+        diesel::sql_query(
+            "DELETE FROM records.seen \
+             WHERE environment_id = $1 AND stream = $2 AND tracked_from = -$3 AND batch = $4",
+        )
+        .bind::<SqlUuid, _>(stream.name.environment)
+        .bind::<BigInt, _>(stream.id)
+        .bind::<BigInt, _>(from)
+        .bind::<SqlUuid, _>(piece)
+        .execute(&mut *self.db().conn().await?)
+        .await?;
+        Ok(())
     }
 
     async fn track_over(&self, stream: &Stream, from: i64) -> Result<(), Error> {
@@ -173,7 +231,8 @@ impl Store {
     }
 }
 
-async fn look(conn: &mut Connection, stream: &Stream) -> Result<Option<Row>, Error> {
+/// The stream's row, if it is still there.
+pub(crate) async fn look(conn: &mut Connection, stream: &Stream) -> Result<Option<Row>, Error> {
     Ok(diesel::sql_query(
         "SELECT fence, tracked_from FROM records.streams WHERE environment_id = $1 AND id = $2",
     )
@@ -184,7 +243,8 @@ async fn look(conn: &mut Connection, stream: &Stream) -> Result<Option<Row>, Err
     .optional()?)
 }
 
-fn check(stream: &Stream, fence: Option<i64>, current: i64) -> Result<(), Error> {
+/// Refuses a run that a later one has replaced.
+pub(crate) fn check(stream: &Stream, fence: Option<i64>, current: i64) -> Result<(), Error> {
     match fence {
         Some(fence) if fence < current => Err(Error::Stale {
             model: stream.name.model.clone(),

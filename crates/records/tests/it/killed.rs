@@ -1,5 +1,5 @@
 //! Writers that are killed at every named point of a batch, a reader that follows
-//! eight of them, and a database that fails.
+//! eight of them, and a database that is restarted at every such point.
 //!
 //! A writer that is to be killed is this very test binary, run again with what it
 //! is to do in its environment.
@@ -10,6 +10,9 @@
 
 use std::collections::BTreeMap;
 use std::env;
+use std::fs;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,30 +23,51 @@ use linkspan_shared::breakpoint;
 use linkspan_shared::db::{Database, Settings};
 use linkspan_shared::tenancy::EnvironmentId;
 use linkspan_shared::vault::{Keyring, Vault};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Pid, Signal, getpid, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::own::Own;
 use crate::world::{World, raw};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// Where the child is to die, and how often it passes there before.
-static DEATH: OnceLock<(String, AtomicU32)> = OnceLock::new();
+/// Where the child is to die, or to be stopped if it has a mark to leave, and how
+/// often it passes there before.
+struct Death {
+    point: String,
+    left: AtomicU32,
+    mark: Option<PathBuf>,
+}
+
+static DEATH: OnceLock<Death> = OnceLock::new();
+/// The batch that the child saves.
+static BATCH: AtomicU32 = AtomicU32::new(0);
 
 fn reached(point: &'static str) {
-    let Some((name, left)) = DEATH.get() else {
+    let Some(death) = DEATH.get() else {
         return;
     };
-    if name == point && left.fetch_sub(1, Ordering::SeqCst) == 0 {
-        let _ = kill_process(getpid(), Signal::KILL);
-        std::thread::sleep(PATIENCE);
+    if death.point != point || death.left.fetch_sub(1, Ordering::SeqCst) != 0 {
+        return;
     }
+    if let Some(mark) = &death.mark {
+        fs::write(mark, format!("{}\n", BATCH.load(Ordering::SeqCst))).unwrap();
+        let _ = kill_process(getpid(), Signal::STOP);
+        return;
+    }
+    let _ = kill_process(getpid(), Signal::KILL);
+    std::thread::sleep(PATIENCE);
 }
 
 /// What a child does: `writer/batches/point/passes`.
 fn child(world: &World, job: &str) -> Child {
-    Command::new(env::current_exe().unwrap())
+    command(world, job).spawn().unwrap()
+}
+
+fn command(world: &World, job: &str) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
         .args([
             "--exact",
             "killed::the_child",
@@ -56,9 +80,8 @@ fn child(world: &World, job: &str) -> Child {
         .env("CHILD_ENVIRONMENT", world.name.environment.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .unwrap()
+        .kill_on_drop(true);
+    command
 }
 
 /// The records of a writer's batch: some are everybody's, some its own.
@@ -101,12 +124,45 @@ async fn the_child() {
     let store = Store::new(db.clone(), Vault::new(db, keyring));
     let environment = env::var("CHILD_ENVIRONMENT").unwrap().parse().unwrap();
     let name = StreamName::base(EnvironmentId(environment), 7, "Contact");
-    let death = (point.to_owned(), AtomicU32::new(passes.parse().unwrap()));
-    DEATH.set(death).unwrap();
+    let mark: Option<PathBuf> = env::var_os("CHILD_MARK").map(PathBuf::from);
+    let death = Death {
+        point: point.to_owned(),
+        left: AtomicU32::new(passes.parse().unwrap()),
+        mark: mark.clone(),
+    };
+    assert!(DEATH.set(death).is_ok());
     breakpoint::install(reached);
     let writer = writer.parse().unwrap();
     for batch in 0..batches.parse().unwrap() {
-        save(&store, &name, writer, batch).await;
+        let Some(mark) = &mark else {
+            save(&store, &name, writer, batch).await;
+            continue;
+        };
+        BATCH.store(batch, Ordering::SeqCst);
+        let was_stopped = mark.exists();
+        let told = persist(&store, &name, writer, batch).await;
+        if mark.exists() {
+            let mut file = fs::OpenOptions::new().append(true).open(mark).unwrap();
+            file.write_all(told.as_bytes()).unwrap();
+        }
+        if was_stopped {
+            break;
+        }
+    }
+}
+
+/// Saves until it is saved; what it was told when it was not.
+async fn persist(store: &Store, name: &StreamName, writer: u32, batch: u32) -> String {
+    let mut told = String::new();
+    loop {
+        let records = records(writer, batch)
+            .iter()
+            .map(|text| raw(text))
+            .collect();
+        match store.batch_save(name, records, Writer::default()).await {
+            Ok(_) => return told,
+            Err(error) => told.push_str(&format!("{batch}: {error}\n")),
+        }
     }
 }
 
@@ -245,46 +301,6 @@ async fn a_reader_that_follows_eight_writers_some_of_them_killed_misses_nothing(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_batch_for_which_there_is_no_room_changes_nothing() {
-    let world = World::new().await;
-    save(&world.store, &world.name, 0, 0).await;
-    let before = content(&world).await;
-    // What Postgres says when its disk is full, in the middle of a batch.
-    world
-        .run_sql(
-            "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
-             IF (SELECT count(*) FROM records.records) >= 12 THEN RAISE EXCEPTION USING \
-             ERRCODE = 'disk_full', MESSAGE = 'could not extend file: No space left on device'; \
-             END IF; RETURN NEW; END $$; \
-             CREATE TRIGGER full_disk BEFORE INSERT ON records.records \
-             FOR EACH ROW EXECUTE FUNCTION full_disk()",
-        )
-        .await;
-    let texts = records(1, 0);
-    let batch = || texts.iter().map(|text| raw(text)).collect();
-    let failed = world
-        .store
-        .batch_save(&world.name, batch(), Writer::default())
-        .await;
-    let error = failed.unwrap_err();
-    assert!(
-        error.to_string().contains("No space left on device"),
-        "{error}"
-    );
-    assert_eq!(content(&world).await, before);
-    world.counts().await;
-    world
-        .run_sql("DROP TRIGGER full_disk ON records.records")
-        .await;
-    let saved = world
-        .store
-        .batch_save(&world.name, batch(), Writer::default())
-        .await;
-    assert_eq!(saved.unwrap().added.len(), 5);
-    world.counts().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_writer_goes_on_when_postgres_has_ended_its_connections() {
     let world = World::new().await;
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
@@ -334,4 +350,63 @@ async fn a_writer_goes_on_when_postgres_has_ended_its_connections() {
     assert_eq!(last["b"], 29);
     println!("{stored} of 30 were not even disturbed");
     world.counts().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_is_restarted_in_the_midst_of_a_batch_has_all_of_it_or_nothing() {
+    let mut own = Own::start();
+    let world = World::at(own.url()).await;
+    save(&world.store, &world.name, 0, 0).await;
+    let points = ["compared", "committed", "locked", "written"];
+    for (writer, point) in (1..).zip(points) {
+        let mark = own.path().join(point);
+        let job = format!("{writer}/1000000/records.{point}/1");
+        let mut stopped = command(&world, &job);
+        let mut stopped = stopped.env("CHILD_MARK", &mark).spawn().unwrap();
+        // It comes to some points only when another writer is faster.
+        let racing = async {
+            for batch in 0.. {
+                save(&world.store, &world.name, 100 + writer, batch).await;
+            }
+        };
+        let there = async {
+            while !fs::read_to_string(&mark).is_ok_and(|text| text.ends_with('\n')) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::select! {
+            there = tokio::time::timeout(PATIENCE, there) => there.expect(point),
+            () = racing => unreachable!("it goes on for ever"),
+        }
+        own.restart();
+        let query = Query {
+            limit: 1,
+            ..Query::default()
+        };
+        // Connections of before show at their next use that they are gone.
+        while world.store.list(&world.name, &query).await.is_err()
+            || world.store.counts(&world.name).await.is_err()
+        {}
+        let noted = fs::read_to_string(&mark).unwrap();
+        let batch: u32 = noted.trim().parse().unwrap();
+        let is_there = assert_whole(&content(&world).await, writer, batch);
+        assert_eq!(is_there, point == "committed", "{point}");
+        world.counts().await;
+        let id = Pid::from_raw(i32::try_from(stopped.id().unwrap()).unwrap()).unwrap();
+        kill_process(id, Signal::CONT).unwrap();
+        let ended = tokio::time::timeout(PATIENCE, stopped.wait()).await;
+        assert!(ended.expect(point).unwrap().success(), "{point}");
+        let noted = fs::read_to_string(&mark).unwrap();
+        let told = noted
+            .lines()
+            .find(|line| line.starts_with(&format!("{batch}: ")));
+        assert_eq!(told.is_some(), point != "committed", "{point}: {noted}");
+        let content = content(&world).await;
+        for batch in 0..=batch + 1 {
+            assert!(assert_whole(&content, writer, batch), "{point} {batch}");
+        }
+        assert!(!assert_whole(&content, writer, batch + 2));
+        world.counts().await;
+    }
+    drop(world);
 }

@@ -6,12 +6,16 @@
 )]
 
 mod dropping;
+#[cfg(target_os = "linux")]
+mod full;
 mod killed;
 mod merging;
+mod own;
 mod pruning;
 mod reading;
 mod rotating;
 mod saving;
+mod taking;
 mod tracking;
 mod world;
 mod writers;

@@ -122,6 +122,14 @@ async fn many_are_deleted_in_pieces() {
         .await
         .unwrap();
     world.save(&[r#"{"id":"17","n":0}"#]).await;
+    world
+        .run_sql(
+            "CREATE TABLE searches (n int); CREATE FUNCTION note() RETURNS trigger \
+             LANGUAGE plpgsql AS $$ BEGIN INSERT INTO searches VALUES (1); RETURN NULL; END $$; \
+             CREATE TRIGGER note AFTER INSERT ON records.seen FOR EACH STATEMENT \
+             EXECUTE FUNCTION note()",
+        )
+        .await;
     assert_eq!(
         world.store.track_end(&world.name, None).await.unwrap(),
         3_499
@@ -130,4 +138,46 @@ async fn many_are_deleted_in_pieces() {
     let transactions =
         "SELECT count(DISTINCT xmin::text) AS number FROM records.records WHERE deleted";
     assert_eq!(world.number(transactions).await, 4);
+    // However many pieces there are, they are looked for once.
+    let searches = "SELECT count(*) AS number FROM searches";
+    assert_eq!(world.number(searches).await, 1);
+    let left = "SELECT count(*) AS number FROM records.seen";
+    assert_eq!(world.number(left).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_seen_after_an_end_was_cut_off_stays() {
+    let world = world(2_500).await;
+    let name = &world.name;
+    world.store.track_begin(name, Some(1), false).await.unwrap();
+    // Another piece than the first fails.
+    world
+        .run_sql(
+            "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF (SELECT count(*) FROM records.records WHERE deleted) >= 1000 \
+             THEN RAISE EXCEPTION 'cut off'; END IF; RETURN NULL; END $$; \
+             CREATE TRIGGER fail BEFORE INSERT ON records.records FOR EACH STATEMENT \
+             EXECUTE FUNCTION fail()",
+        )
+        .await;
+    let error = world.store.track_end(name, Some(1)).await.unwrap_err();
+    assert!(error.to_string().contains("cut off"), "{error}");
+    let (live, deleted) = world.counts().await;
+    assert!((1_000..=1_500).contains(&deleted), "{deleted}");
+    world.run_sql("DROP TRIGGER fail ON records.records").await;
+    // The run that takes over sees five of those that were to be deleted.
+    let all = world.all().await;
+    let left = all.iter().filter(|r| r.last_action != Action::Deleted);
+    let seen: Vec<&str> = left.take(5).map(|r| r.text.as_str()).collect();
+    let tracking = world.store.track_begin(name, Some(2), false).await.unwrap();
+    assert!(tracking.is_continued);
+    let outcome = world.save_as(Writer::fenced(2), &seen).await;
+    assert_eq!(outcome.unchanged.len(), 5);
+    let stale = world.store.track_end(name, Some(1)).await;
+    assert!(matches!(stale, Err(Error::Stale { .. })), "{stale:?}");
+    let rest = world.store.track_end(name, Some(2)).await.unwrap();
+    assert_eq!(i64::try_from(rest).unwrap(), live - 5);
+    assert_eq!(world.counts().await, (5, 2_495));
+    let left = "SELECT count(*) AS number FROM records.seen";
+    assert_eq!(world.number(left).await, 0);
 }

@@ -1,11 +1,12 @@
 //! A store on a database of its own.
 
 use linkspan_records::{Outcome, Query, Record, Store, StreamName, Writer};
-use linkspan_shared::db::Database;
+use linkspan_shared::db::migrate::{self, Group};
+use linkspan_shared::db::{Database, Settings};
 use linkspan_shared::tenancy::bootstrap;
 use linkspan_shared::vault::{Keyring, Vault};
 use linkspan_testkit::TestDatabase;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 
 pub(crate) struct World {
@@ -15,7 +16,8 @@ pub(crate) struct World {
     pub(crate) name: StreamName,
     keyring: Keyring,
     key: String,
-    test: TestDatabase,
+    url: SecretString,
+    test: Option<TestDatabase>,
 }
 
 /// A record as it is written.
@@ -34,7 +36,23 @@ pub(crate) fn ids(ids: &[&str]) -> Vec<String> {
 impl World {
     pub(crate) async fn new() -> Self {
         let test = TestDatabase::new().await;
-        let db = test.database();
+        Self::with(test.database(), test.url(), Some(test)).await
+    }
+
+    /// On a database of a server of the test's own, which has no tables yet.
+    pub(crate) async fn at(url: SecretString) -> Self {
+        for group in [Group::Control, Group::Records] {
+            migrate::run(&url, group).await.unwrap();
+        }
+        let db = Database::new(&Settings {
+            url: url.clone(),
+            max_connections: 4,
+            timeout: std::time::Duration::from_secs(30),
+        });
+        Self::with(db.unwrap(), url, None).await
+    }
+
+    async fn with(db: Database, url: SecretString, test: Option<TestDatabase>) -> Self {
         let key = Keyring::generate("test").unwrap();
         let keyring = Keyring::parse(&[key.expose_secret()]).unwrap();
         let ttl = std::time::Duration::from_millis(50);
@@ -47,13 +65,14 @@ impl World {
             db,
             keyring,
             key: key.expose_secret().to_owned(),
+            url,
             test,
         }
     }
 
     /// Where another process finds the database.
     pub(crate) fn url(&self) -> String {
-        self.test.url().expose_secret().to_owned()
+        self.url.expose_secret().to_owned()
     }
 
     /// The root key, for another process.
@@ -63,7 +82,10 @@ impl World {
 
     /// A connection of its own, past everything.
     pub(crate) async fn admin(&self) -> tokio_postgres::Client {
-        let url = self.test.direct_url();
+        let url = self
+            .test
+            .as_ref()
+            .map_or(self.url.clone(), TestDatabase::direct_url);
         let connected = tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.unwrap();
         tokio::spawn(connection);
