@@ -66,6 +66,11 @@ impl Call {
         self
     }
 
+    /// The request of a call without a body, to be sent once.
+    pub(crate) fn request(self) -> Result<reqwest::RequestBuilder, Error> {
+        request(&self.client, self.method, self.url?, self.headers?)
+    }
+
     /// Sends, again where the policy says so, and reads the answer as JSON.
     pub(crate) async fn send<T: DeserializeOwned>(self) -> Result<T, Error> {
         let body = self.answered().await?;

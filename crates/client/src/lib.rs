@@ -43,6 +43,7 @@ mod credentials;
 mod end_user;
 mod environments;
 mod error;
+mod events;
 mod integrations;
 mod logs;
 mod providers;
@@ -69,7 +70,7 @@ pub use integrations::{
 pub use logs::{CountOperations, ListOperations, Logs, OperationPage};
 pub use providers::{ListProviders, Provider, Providers};
 pub use proxy::{ProxyCall, ProxyResponse};
-pub use records::{ListRecords, RecordPage, Records};
+pub use records::{FollowRecords, ListRecords, RecordPage, Records};
 pub use retry::RetryPolicy;
 
 pub use bytes::Bytes;

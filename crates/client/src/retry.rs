@@ -107,7 +107,8 @@ impl RetryPolicy {
         (is_worth_it && attempt < self.attempts).then(|| self.wait(attempt))
     }
 
-    fn wait(&self, attempt: u32) -> Duration {
+    /// The wait before the attempt after this one.
+    pub(crate) fn wait(&self, attempt: u32) -> Duration {
         let doubled = 2u32
             .checked_pow(attempt.saturating_sub(1))
             .unwrap_or(u32::MAX);
@@ -126,7 +127,7 @@ fn half_at_most() -> f64 {
 }
 
 /// `Retry-After` in seconds or as a date (RFC 9110, 10.2.3).
-fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
     let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse() {
         return Some(Duration::from_secs(seconds));

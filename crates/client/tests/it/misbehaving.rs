@@ -15,6 +15,9 @@ pub(crate) enum Step {
     Hang,
     /// An answer breaks off.
     Break,
+    /// A success with headers and the beginning of a body, after which nothing
+    /// comes and it stays open.
+    Stall(&'static str, &'static str),
 }
 
 /// Requests as they came, heads and bodies.
@@ -42,6 +45,13 @@ pub(crate) async fn server(steps: Vec<Step>) -> (String, Seen) {
                 Step::Break => "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{\"data\"".to_owned(),
                 Step::Close => String::new(),
                 Step::Hang => {
+                    open.push(stream);
+                    continue;
+                }
+                Step::Stall(headers, body) => {
+                    let head = "HTTP/1.1 200 OK\r\ncontent-length: 1000000";
+                    let text = format!("{head}\r\n{headers}\r\n{body}");
+                    stream.write_all(text.as_bytes()).await.unwrap();
                     open.push(stream);
                     continue;
                 }

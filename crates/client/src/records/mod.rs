@@ -9,6 +9,10 @@ use crate::call::Call;
 use crate::client::Client;
 use crate::error::Error;
 
+mod changes;
+
+pub use changes::FollowRecords;
+
 /// Calls on the records of one model of a connection; see
 /// [`ConnectionHandle::records`](crate::ConnectionHandle::records). The key needs
 /// the scope `environment:records:read`, and `environment:records:write` to prune.
@@ -61,6 +65,27 @@ impl Records {
             query: Vec::new(),
             cursor: None,
         }
+    }
+
+    /// The changes as they happen, within a second, over a connection that is made
+    /// again whenever it ends. What [`list`](Self::list) gives and what this gives
+    /// have the same cursors.
+    ///
+    /// ```no_run
+    /// # async fn run(linkspan: linkspan_client::Client) -> Result<(), linkspan_client::Error> {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// let contacts = linkspan.connection("crm", "the connection's id").records("Contact");
+    /// let mut changes = contacts.changes().after("the cursor kept last").stream();
+    /// while let Some(record) = changes.try_next().await? {
+    ///     println!("{:?} {:?}", record.metadata.last_action, record.fields["id"]);
+    ///     // Keep record.metadata.cursor with what you have made of the record.
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn changes(&self) -> FollowRecords {
+        FollowRecords::new(self.clone())
     }
 
     /// Empties the payloads of records up to a cursor, itself too, at most `limit`
