@@ -8,7 +8,8 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { until } from './conditions.mjs';
 import { program, startPlatform } from './platform.mjs';
-import { connectOAuth } from './sessions.mjs';
+import { store } from './records.mjs';
+import { connectApiKey, connectOAuth } from './sessions.mjs';
 
 let platform;
 
@@ -18,11 +19,11 @@ before(async () => {
 after(() => platform?.stop());
 
 /** An example that runs; `output()` is what it has printed so far. */
-function run(name, environment) {
+function run(name, environment, args = []) {
   const file = path.join(path.dirname(program), 'examples', name);
   const advice = `there is no ${file}: cargo build -p linkspan-client --examples makes it`;
   assert.ok(existsSync(file), advice);
-  const child = spawn(file, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(file, args, { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => (output += text));
@@ -82,3 +83,23 @@ async function post(port, body, signature) {
   const response = await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', headers, body });
   return response.status;
 }
+
+test('records follows changes from where it was left', async () => {
+  await platform.client().createIntegration({ unique_key: 'crm', provider: 'private-api-bearer' });
+  const connectionId = await connectApiKey(platform, 'crm', 'demo-api-key');
+  const named = { connectionId, model: 'Contact' };
+  await store(platform, 'save', named, [{ id: 'a' }, { id: 7 }]);
+  const follow = async (args, expected) => {
+    const example = run('records', settings(), ['crm', connectionId, 'Contact', ...args]);
+    const lines = () => example.output().split('\n').slice(0, -1);
+    await until('all changes are printed', () => lines().length >= expected.length);
+    example.child.kill();
+    await example.ended;
+    assert.deepEqual(lines().map((line) => line.split(' ').slice(1).join(' ')), expected);
+    return lines().at(-1).split(' ')[0];
+  };
+  const cursor = await follow([], ['Added "a"', 'Added 7']);
+  await store(platform, 'update', named, [{ id: 'a', n: 1 }]);
+  await store(platform, 'delete', named, [{ id: 7 }]);
+  await follow([cursor], ['Updated "a"', 'Deleted 7']);
+});

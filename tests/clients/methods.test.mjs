@@ -17,7 +17,6 @@ const internal = { internal: true };
 /** Waits for `feature`; `call` fails with 404 `not_found` until it comes. */
 const waiting = (feature, call) => ({ feature, call });
 
-const names = { providerConfigKey: 'bearer', connectionId: 'c' };
 const variant = { name: 's', variant: 'v', provider_config_key: 'bearer', connection_id: 'c' };
 
 const NODE = {
@@ -52,10 +51,8 @@ const NODE = {
   waitForConnection: driven('connections.test.mjs'),
   getEnvironmentVariables: driven('connections.test.mjs'),
   getScriptsConfig: waiting('functions', (nango) => nango.getScriptsConfig()),
-  listRecords: waiting('records', (nango) => nango.listRecords({ ...names, model: 'M' })),
-  pruneRecords: waiting('records', (nango) =>
-    nango.pruneRecords({ ...names, model: 'M', untilCursor: 'x' }),
-  ),
+  listRecords: driven('records.test.mjs'),
+  pruneRecords: driven('records.test.mjs'),
   triggerSync: waiting('syncs', (nango) => nango.triggerSync('bearer', ['s'], 'c')),
   startSync: waiting('syncs', (nango) => nango.startSync('bearer', ['s'], 'c')),
   pauseSync: waiting('syncs', (nango) => nango.pauseSync('bearer', ['s'], 'c')),

@@ -79,7 +79,7 @@ export async function launch({
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const platform = new Platform(child, readyFile);
+  const platform = new Platform(child, readyFile, dataDir);
   await platform.ready();
   return platform;
 }
@@ -92,9 +92,11 @@ export class Platform {
   #readyFile;
   #killed = () => killGroup(this.#child.pid);
 
-  constructor(child, readyFile) {
+  constructor(child, readyFile, dataDir) {
     this.#child = child;
     this.#readyFile = readyFile;
+    /** Where it keeps its things. */
+    this.dataDir = dataDir;
     this.#exit = new Promise((resolve) => {
       child.once('exit', (code, signal) => resolve({ code, signal }));
       child.once('error', (error) => resolve({ error }));
