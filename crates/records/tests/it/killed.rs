@@ -124,7 +124,7 @@ async fn the_child() {
     let store = Store::new(db.clone(), Vault::new(db, keyring));
     let environment = env::var("CHILD_ENVIRONMENT").unwrap().parse().unwrap();
     let name = StreamName::base(EnvironmentId(environment), 7, "Contact");
-    let mark: Option<PathBuf> = env::var_os("CHILD_MARK").map(PathBuf::from);
+    let mark: Option<PathBuf> = env::var("CHILD_MARK").ok().map(PathBuf::from);
     let death = Death {
         point: point.to_owned(),
         left: AtomicU32::new(passes.parse().unwrap()),
