@@ -107,6 +107,10 @@ impl World {
     }
 
     pub(crate) async fn count(&self, from: &str) -> i64 {
+        self.try_count(from).await.unwrap()
+    }
+
+    async fn try_count(&self, from: &str) -> Result<i64, diesel::result::Error> {
         #[derive(QueryableByName)]
         struct Row {
             #[diesel(sql_type = BigInt)]
@@ -114,15 +118,15 @@ impl World {
         }
         let row: Row = diesel::sql_query(format!("SELECT count(*) AS count FROM {from}"))
             .get_result(&mut *self.conn().await)
-            .await
-            .unwrap();
-        row.count
+            .await?;
+        Ok(row.count)
     }
 
-    /// Waits until so many rows are there.
+    /// Waits until so many rows are there. The pool is the worker's too: a
+    /// connection that a test has ended may come from it once more.
     pub(crate) async fn until(&self, count: i64, from: &str) {
         let asking = async {
-            while self.count(from).await != count {
+            while self.try_count(from).await != Ok(count) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
