@@ -62,6 +62,7 @@ error_codes! {
     InvalidQueryParams = "invalid_query_params", 400, "A query parameter is missing, unknown or malformed.";
     InvalidSecretKeyFormat = "invalid_secret_key_format", 401, "An API key is a UUID.";
     InvalidUriParams = "invalid_uri_params", 400, "A part of the path is malformed.";
+    InvalidVariant = "invalid_variant", 400, "The variant `base` is every sync's own: it is neither created nor deleted.";
     MalformedAuthHeader = "malformed_auth_header", 401, "The Authorization header is `Bearer` and a token.";
     MissingApiUrl = "missing_api_url", 400, "The provider has no API address of its own: pass Base-Url-Override.";
     MissingAuthHeader = "missing_auth_header", 401, "The request has no Authorization header.";
@@ -74,13 +75,18 @@ error_codes! {
     MissingClientId = "missing_client_id", 400, "The integration has no OAuth client id yet.";
     MissingConnectionConfig = "missing_connection_config", 400, "The provider's address needs a configuration value that this connection lacks.";
     MissingHmac = "missing_hmac", 400, "The call needs an HMAC beside the public key: the environment requires it, or the connection is there already.";
+    MissingProviderConfigKey = "missing_provider_config_key", 400, "The call names no integration: neither its body nor a header has its key.";
+    NoSyncsFound = "no_syncs_found", 400, "No sync is what the call names.";
     NotFound = "not_found", 404, "There is nothing at this address.";
     PayloadTooLarge = "payload_too_large", 413, "The request's body is larger than this server takes.";
     ProxyRedirectToDeniedHost = "proxy_redirect_to_denied_host", 400, "The API redirected to an address that this server may not call.";
     ProxyTooManyRedirects = "proxy_too_many_redirects", 502, "The API redirected more often than this server follows.";
     RequestTimeout = "request_timeout", 408, "The request's body came too slowly.";
+    ResourceCapped = "resource_capped", 400, "There are as many of these as there may be; the message says of what.";
     ServerError = "server_error", 400, "The connection could not be loaded.";
     SharedCredentialsProviderNotFound = "shared_credentials_provider_not_found", 404, "This server has no OAuth client of its own for that provider; create the integration with yours.";
+    SyncIntervalTooShort = "sync_interval_too_short", 400, "A sync runs every 30 seconds at most.";
+    SyncVariantAlreadyExists = "sync_variant_already_exists", 400, "The connection has this variant of the sync already.";
     TooManyRequest = "too_many_request", 429, "The environment calls more often than this server allows; wait for as many seconds as Retry-After says.";
     TooManyStreams = "too_many_streams", 503, "As many streams of changes are open as this server allows; try again when Retry-After says, or read the records by their cursor.";
     TooManyWebsockets = "too_many_websockets", 503, "As many pages wait on websockets as this server allows; try again later.";
@@ -90,6 +96,7 @@ error_codes! {
     UnknownEnvironment = "unknown_environment", 404, "The account has no such environment.";
     UnknownProviderConfig = "unknown_provider_config", 404, "The environment has no integration with this key.";
     UnknownProviderTemplate = "unknown_provider_template", 404, "There is no provider of this name.";
+    UnknownSync = "unknown_sync", 400, "The connection, or its integration, has no such sync.";
     UpstreamAddressDenied = "upstream_address_denied", 400, "This server's address policy does not allow calls to that address.";
     UpstreamSaturated = "upstream_saturated", 503, "This server already makes as many calls to the provider at once as it may.";
     UpstreamTimeout = "upstream_timeout", 504, "The provider's API did not answer in time.";

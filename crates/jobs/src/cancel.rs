@@ -1,6 +1,6 @@
 //! Ending jobs that nobody wants any more.
 
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{Array, BigInt, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
@@ -14,6 +14,8 @@ pub enum Which<'a> {
     Id(i64),
     /// The live one with this unique key.
     UniqueKey(&'a str),
+    /// The live ones with these unique keys.
+    UniqueKeys(&'a [String]),
     /// Those that a schedule made.
     Schedule(i64),
     /// All of a group.
@@ -38,17 +40,19 @@ pub struct Cancelled {
 /// # Errors
 /// When the database fails.
 pub async fn cancel(conn: &mut Connection, which: Which<'_>) -> Result<Cancelled, Error> {
-    let (column, value) = match which {
-        Which::Id(id) => ("id::text", id.to_string()),
-        Which::UniqueKey(key) => ("unique_key", key.to_owned()),
-        Which::Schedule(id) => ("schedule_id::text", id.to_string()),
-        Which::Group(key) => ("group_key", key.to_owned()),
-        Which::Tenant(key) => ("tenant", key.to_owned()),
+    let one = |value: &str| vec![value.to_owned()];
+    let (column, values) = match which {
+        Which::Id(id) => ("id", one(&id.to_string())),
+        Which::UniqueKey(key) => ("unique_key", one(key)),
+        Which::UniqueKeys(keys) => ("unique_key", keys.to_vec()),
+        Which::Schedule(id) => ("schedule_id", one(&id.to_string())),
+        Which::Group(key) => ("group_key", one(key)),
+        Which::Tenant(key) => ("tenant", one(key)),
     };
-    // `= $1` on the column itself, where there is an index for it.
+    // On the column itself, where there is an index for it.
     let condition = match which {
-        Which::Id(_) => "id = $1::bigint".to_owned(),
-        _ => format!("{column} = $1"),
+        Which::Id(_) | Which::Schedule(_) => format!("{column} = ANY($1::bigint[])"),
+        _ => format!("{column} = ANY($1)"),
     };
     // By the state that the locked row has, not by the one that this statement's
     // snapshot saw: a claim may have come between.
@@ -67,7 +71,7 @@ pub async fn cancel(conn: &mut Connection, which: Which<'_>) -> Result<Cancelled
         SELECT (SELECT count(*) FROM gone) AS waiting, (SELECT count(*) FROM told) AS running"
     );
     Ok(sql_query(statement)
-        .bind::<Text, _>(value)
+        .bind::<Array<Text>, _>(values)
         .get_result(conn)
         .await?)
 }

@@ -18,6 +18,12 @@
 //! | `keeper.ticked` | Schedules that are due have their jobs. |
 //! | `keeper.recovered` | Jobs of lost workers are to run again. |
 //! | `worker.leaving` | It is to stop, and holds nothing; its lease still counts. |
+//! | `sync.begun` | A run is written down as begun; nothing of it is done. |
+//! | `sync.emptied` | What was to be emptied before the run is. |
+//! | `sync.saved` | A batch of the run is stored; its counts are not. |
+//! | `sync.checkpointed` | A checkpoint is stored; the function does not know. |
+//! | `sync.ran` | The function has ended; nobody knows how. |
+//! | `sync.finished` | How it ended is written down; its job is not settled. |
 //! | `records.compared` | A batch was compared with the store; nothing is locked. |
 //! | `records.locked` | The other way of a batch: its stream is locked. |
 //! | `records.written` | The other way: all is written and not committed. |

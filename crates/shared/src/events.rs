@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use crate::connections::Connection;
+use crate::connections::{Connection, syncing};
 use crate::db;
 use crate::db::schema::events;
 use crate::tenancy::EnvironmentId;
@@ -80,6 +80,9 @@ pub(crate) async fn record(
         ))
         .execute(conn)
         .await?;
+    if matches!(kind, Kind::Created | Kind::Replaced) {
+        syncing::arrange(conn, connection).await?;
+    }
     Ok(())
 }
 

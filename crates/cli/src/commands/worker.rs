@@ -8,6 +8,7 @@ use linkspan_shared::Core;
 use linkspan_shared::assemble::assemble;
 use linkspan_shared::config::Config;
 use linkspan_shared::db::Database;
+use linkspan_syncs::Natives;
 use linkspan_worker::kinds::{self, Retention};
 use linkspan_worker::{Running, Settings};
 
@@ -41,7 +42,7 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
         }
         None => None,
     };
-    let worker = start(&core, &config).await?;
+    let worker = start(&core, &config, Natives::new()).await?;
     let _ = lease.set(worker.lease());
     let background = Background::start(core);
     stop.requested().await;
@@ -56,8 +57,8 @@ pub(crate) async fn run(file: Option<&Path>) -> Result<()> {
     Ok(())
 }
 
-/// Starts to work off every kind of job.
-pub(super) async fn start(core: &Core, config: &Config) -> Result<Running> {
+/// Starts to work off every kind of job. Syncs run the functions that are built in.
+pub(super) async fn start(core: &Core, config: &Config, functions: Natives) -> Result<Running> {
     kinds::schedule(core)
         .await
         .context("the schedules cannot be written; has `linkspan migrate` been run?")?;
@@ -74,7 +75,7 @@ pub(super) async fn start(core: &Core, config: &Config) -> Result<Running> {
     Ok(linkspan_worker::start(
         Database::new(&connections)?,
         core.jobs.clone(),
-        kinds::registry(core, retention),
+        kinds::registry(core, retention, Arc::new(functions)),
         Settings {
             slots: config.worker.slots,
             lease: config.worker.lease,

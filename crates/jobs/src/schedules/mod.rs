@@ -6,10 +6,12 @@
 //! the schedule's own, and cron's times are followed within their first minute,
 //! so that a thousand schedules do not start in one second.
 
+mod many;
 mod spec;
 mod store;
 mod tick;
 
+pub use many::{Live, live, of_ids, remove, unique_key};
 pub use spec::{Spec, SpecError};
 pub use store::{Schedule, create, delete, delete_of_tenant, find, pause, resume, update};
 pub use tick::{Tick, tick};

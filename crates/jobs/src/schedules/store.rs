@@ -36,7 +36,7 @@ pub struct Schedule {
     pub last_at: Option<DateTime<Utc>>,
 }
 
-const COLUMNS: &str = "id, key, spec, is_paused, next_at, last_job, last_at";
+pub(super) const COLUMNS: &str = "id, key, spec, is_paused, next_at, last_job, last_at";
 
 #[derive(QueryableByName)]
 struct Now {

@@ -15,6 +15,9 @@ use crate::enqueue::TURNS;
 /// Schedules looked at in one transaction.
 const PAGE: usize = 1_000;
 
+/// What the unique keys of schedules' jobs begin with; the number follows.
+pub(super) const KEY: &str = "schedule:";
+
 /// A process that stands still in the middle keeps its rows locked, and others
 /// pass them over: after so long the server ends it.
 const STANDSTILL: &str = "5s";
@@ -70,7 +73,7 @@ fn make() -> String {
             SELECT i.job, i.kind, i.payload, i.tenant, i.group_key, i.priority, 'ready', \
                 t.last + row_number() OVER (PARTITION BY i.group_key, i.priority ORDER BY i.id), \
                 now() + i.start_within_ms * interval '1 ms', i.run_limit_ms, i.max_attempts, \
-                'schedule:' || i.id, i.id \
+                '{KEY}' || i.id, i.id \
             FROM input i JOIN turns t ON t.group_key = i.group_key AND t.priority = i.priority \
             ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND state <> 'dead' \
                 DO NOTHING RETURNING id, schedule_id), \

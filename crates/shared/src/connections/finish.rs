@@ -281,6 +281,7 @@ async fn make(
         &stored.connection_id,
     );
     live::forget(core, &key).await;
+    core.jobs.wake();
     Ok(Finished {
         integration: integration.unique_key.clone(),
         // Others may have stayed in place of pending ones.

@@ -61,6 +61,7 @@ pub async fn import(
         &connection.connection_id,
     );
     live::forget(core, &key).await;
+    core.jobs.wake();
     let mut operation = Operation::begin(environment, Kind::Auth, "import").about(
         &integration.unique_key,
         &integration.provider,

@@ -15,6 +15,7 @@ pub mod refresh;
 pub mod seal;
 mod store;
 pub mod sweep;
+pub mod syncing;
 mod verify;
 
 pub use configuration::shown;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use super::configuration;
+use super::syncing::{self, Whose};
 use crate::db::schema::connections;
 use crate::db::{self};
 use crate::integrations::Integration;
@@ -415,7 +416,8 @@ pub(super) fn unknown(integration: &Integration, connection_id: &str) -> Error {
     }
 }
 
-/// Deletes a connection.
+/// Deletes a connection, and with it its syncs: they are cancelled, and their
+/// records are deleted a little later.
 ///
 /// # Errors
 /// [`Error::UnknownConnection`] when the integration has none of this id.
@@ -424,14 +426,20 @@ pub async fn delete(
     integration: &Integration,
     connection_id: &str,
 ) -> Result<(), Error> {
-    let deleted = diesel::delete(connections::table)
-        .filter(connections::environment_id.eq(integration.environment_id))
-        .filter(connections::integration_id.eq(integration.id))
-        .filter(connections::connection_id.eq(connection_id))
-        .execute(conn)
-        .await?;
-    match deleted {
-        0 => Err(unknown(integration, connection_id)),
-        _ => Ok(()),
-    }
+    let environment = integration.environment_id;
+    conn.transaction(async |conn| {
+        let whose = Whose::Connection(environment, connection_id, integration.id);
+        syncing::end(conn, whose).await?;
+        let deleted = diesel::delete(connections::table)
+            .filter(connections::environment_id.eq(environment))
+            .filter(connections::integration_id.eq(integration.id))
+            .filter(connections::connection_id.eq(connection_id))
+            .execute(conn)
+            .await?;
+        match deleted {
+            0 => Err(unknown(integration, connection_id)),
+            _ => Ok(()),
+        }
+    })
+    .await
 }

@@ -174,6 +174,67 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    sync_functions (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        integration_id -> Uuid,
+        name -> Text,
+        native -> Nullable<Text>,
+        description -> Nullable<Text>,
+        version -> Nullable<Text>,
+        frequency -> Text,
+        models -> Array<Text>,
+        auto_start -> Bool,
+        track_deletes -> Bool,
+        is_leaving -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    syncs (environment_id, id) {
+        environment_id -> Uuid,
+        id -> Uuid,
+        connection -> Int8,
+        function_id -> Uuid,
+        variant -> Text,
+        state -> Text,
+        frequency -> Nullable<Text>,
+        schedule_id -> Nullable<Int8>,
+        is_reset_due -> Bool,
+        empties_asked -> Int8,
+        empties_done -> Int8,
+        is_again_due -> Bool,
+        synced_at -> Nullable<Timestamptz>,
+        run_job -> Nullable<Int8>,
+        run_fence -> Int8,
+        run_attempt -> Int2,
+        run_status -> Nullable<Text>,
+        run_reason -> Nullable<Text>,
+        run_is_initial -> Bool,
+        run_started_at -> Nullable<Timestamptz>,
+        run_finished_at -> Nullable<Timestamptz>,
+        run_result -> Nullable<Jsonb>,
+        run_error -> Nullable<Text>,
+        run_operation -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    checkpoints (environment_id, connection, key) {
+        environment_id -> Uuid,
+        connection -> Int8,
+        key -> Text,
+        value -> Jsonb,
+        version -> Int8,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(environments, api_keys, data_keys);
 diesel::allow_tables_to_appear_in_same_query!(environments, hmac_keys);
 diesel::allow_tables_to_appear_in_same_query!(

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_auth::mcp::Registration;
 use linkspan_auth::{AppKey, Plugin};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,6 +23,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use uuid::Uuid;
 
 use crate::connections::live;
+use crate::connections::syncing::{self, Whose};
 use crate::db::Connection;
 use crate::db::schema::integrations;
 use crate::logs::{Kind, Operation};
@@ -250,14 +251,21 @@ pub async fn delete(
     environment: EnvironmentId,
     unique_key: &str,
 ) -> Result<(), Error> {
-    let deleted = diesel::delete(integrations::table)
-        .filter(integrations::environment_id.eq(environment))
-        .filter(integrations::unique_key.eq(unique_key))
-        .returning(integrations::provider)
-        .get_result::<String>(&mut core.db.conn().await?)
-        .await
-        .optional()?
-        .ok_or_else(|| Error::UnknownIntegration(unique_key.to_owned()))?;
+    let mut conn = core.db.conn().await?;
+    let deleted = conn
+        .transaction(async |conn| {
+            syncing::end(conn, Whose::Integration(environment, unique_key)).await?;
+            diesel::delete(integrations::table)
+                .filter(integrations::environment_id.eq(environment))
+                .filter(integrations::unique_key.eq(unique_key))
+                .returning(integrations::provider)
+                .get_result::<String>(conn)
+                .await
+                .optional()?
+                .ok_or_else(|| Error::UnknownIntegration(unique_key.to_owned()))
+        })
+        .await?;
+    drop(conn);
     live::forget_integration(core, environment, unique_key);
     log(
         core,

@@ -15,11 +15,13 @@ pub enum Kind {
     Proxy,
     /// An integration was created, changed or deleted.
     Admin,
+    /// A sync ran, or was told what to do.
+    Sync,
 }
 
 impl Kind {
     /// Every kind there is.
-    pub const ALL: &'static [Self] = &[Self::Auth, Self::Proxy, Self::Admin];
+    pub const ALL: &'static [Self] = &[Self::Auth, Self::Proxy, Self::Admin, Self::Sync];
 
     /// The name in storage and on the wire.
     #[must_use]
@@ -28,6 +30,7 @@ impl Kind {
             Self::Auth => "auth",
             Self::Proxy => "proxy",
             Self::Admin => "admin",
+            Self::Sync => "sync",
         }
     }
 }

@@ -5,11 +5,14 @@ mod clean_records;
 mod end_jobs;
 mod keep_alive;
 mod sweep;
+mod sync;
 
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 use linkspan_jobs::{Error, Kind, NewJob, schedules};
 use linkspan_shared::Core;
+use linkspan_syncs::Functions;
 
 use crate::Registry;
 
@@ -26,14 +29,15 @@ pub struct Retention {
     pub delete_records_after_days: Option<NonZeroU32>,
 }
 
-/// Every kind.
+/// Every kind. Syncs find what they run in `functions`.
 #[must_use]
-pub fn registry(core: &Core, retention: Retention) -> Registry {
+pub fn registry(core: &Core, retention: Retention, functions: Arc<dyn Functions>) -> Registry {
     let registry = Registry::new();
     let registry = keep_alive::register(registry, core.clone());
     let registry = sweep::register(registry, core.clone());
     let registry = end_jobs::register(registry, core.clone());
     let registry = clean_records::register(registry, core.clone(), retention);
+    let registry = sync::register(registry, core.clone(), functions);
     clean_jobs::register(registry, core.clone(), retention)
 }
 

@@ -19,6 +19,7 @@ use linkspan_shared::tenancy::bootstrap;
 use linkspan_shared::tenancy::environments::Environment;
 use linkspan_shared::vault;
 use linkspan_simulator::Simulator;
+use linkspan_syncs::Natives;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -107,7 +108,7 @@ async fn start(
         let port = args.port;
         format!("the server cannot use port {port}; choose another with --port")
     })?;
-    let worker = worker::start(&core, &config).await?;
+    let worker = worker::start(&core, &config, Natives::new()).await?;
     let probe = ServerProbe {
         core: core.clone(),
         observer: server.observer(),

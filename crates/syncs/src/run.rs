@@ -1,0 +1,549 @@
+//! One run of a sync.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel_async::{AsyncConnection, RunQueryDsl};
+use futures_util::FutureExt as _;
+use linkspan_jobs::{Kind as _, schedules};
+use linkspan_records::Store;
+use linkspan_shared::breakpoint::reach;
+use linkspan_shared::connections::live::{self, LiveKey};
+use linkspan_shared::db::schema::{checkpoints, connections, integrations, syncs};
+use linkspan_shared::logs::{Kind, Level, Operation};
+use linkspan_shared::{Core, db};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::context::{Begun, written};
+use crate::functions::Recorded;
+use crate::sync::{
+    Again, CANCELLED, FAILED, RUNNING, RunSync, SUCCEEDED, Sync, checkpoint_key, schedule_key,
+};
+use crate::variant::stream;
+use crate::{Error, Facts, Failure, Functions, RunContext, RunResult, counts, meter};
+
+/// How long a function that is told to end may take for it: less than what its job
+/// has for it, so that what became of the run can be written down.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// The job that is the run.
+#[derive(Debug, Clone, Copy)]
+pub struct Claim {
+    /// The job.
+    pub job: i64,
+    /// Higher than that of every earlier run.
+    pub fence: i64,
+    /// Which attempt it is; the first is 1.
+    pub attempt: u16,
+}
+
+/// Why a run is to end before it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Somebody cancelled it.
+    Cancelled,
+    /// It took longer than it may.
+    Overtime,
+    /// Its worker stops, and another one goes on.
+    HandedBack,
+    /// It is another worker's by now.
+    Lost,
+}
+
+/// Tells a run to end. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Stopping {
+    token: CancellationToken,
+    why: Arc<OnceLock<Stop>>,
+}
+
+impl Stopping {
+    /// Nobody has told it yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells it. The first reason counts.
+    pub fn stop(&self, why: Stop) {
+        let _ = self.why.set(why);
+        self.token.cancel();
+    }
+
+    fn why(&self) -> Option<Stop> {
+        self.why.get().copied()
+    }
+}
+
+/// What became of a run, for its job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ended {
+    /// It is written down, whether the function succeeded or not.
+    Done,
+    /// There is no such sync any more.
+    Gone,
+    /// It was cancelled, handed back or lost: the job knows which.
+    Stopped,
+    /// It failed by no fault of the function, and is to be repeated.
+    Repeat(String),
+}
+
+/// Runs a sync once. Every write of it is refused when a later run has begun.
+///
+/// # Errors
+/// When a database fails around the function: the job is to be repeated.
+pub async fn run(
+    core: &Core,
+    store: &Store,
+    functions: &dyn Functions,
+    job: &RunSync,
+    claim: Claim,
+    stopping: &Stopping,
+) -> Result<Ended, Error> {
+    let mut operation = Operation::begin(job.environment, Kind::Sync, "run");
+    let Some(begun) = begin(core, job, claim, operation.id).await? else {
+        forget(core, job).await?;
+        return Ok(Ended::Gone);
+    };
+    reach("sync.begun");
+    introduce(&mut operation, &begun, job, claim);
+    let started = Instant::now();
+    prepare(core, store, &begun, claim).await?;
+    let run = Run {
+        core,
+        job,
+        claim,
+        models: begun.function.models.clone(),
+        track_deletes: begun.function.track_deletes,
+    };
+    let function = functions.find(&begun.function).await;
+    let context = RunContext::new(core, store, begun, stopping.token.clone());
+    let result = match function {
+        Some(function) => {
+            let work = run.work(&*function, &context);
+            within(work, stopping).await
+        }
+        None => Err(Failure::Outage(
+            "this worker has not the code of the function: another version of it may".to_owned(),
+        )),
+    };
+    reach("sync.ran");
+    let ended = run.end(result, &context, stopping, &mut operation).await;
+    meter::ended(word(&ended), started.elapsed(), &context.result());
+    conclude(&mut operation, &context);
+    core.logs.write(operation);
+    let ended = ended?;
+    reach("sync.finished");
+    Ok(ended.0)
+}
+
+/// Takes away the schedule of a sync that is gone: a server that knew nothing of
+/// syncs may have deleted it.
+async fn forget(core: &Core, job: &RunSync) -> Result<(), Error> {
+    let mut conn = core.db.conn().await?;
+    let there = syncs::table.find((job.environment, job.sync));
+    let is_there: bool = diesel::select(diesel::dsl::exists(there))
+        .get_result(&mut conn)
+        .await?;
+    if !is_there {
+        schedules::delete(&mut conn, &schedule_key(job.sync)).await?;
+    }
+    Ok(())
+}
+
+/// Writes down that the run has begun, and does what was asked of it that is in
+/// the same database. None when there is nothing to run.
+async fn begin(
+    core: &Core,
+    job: &RunSync,
+    claim: Claim,
+    operation: Uuid,
+) -> Result<Option<Begun>, Error> {
+    let mut conn = core.db.conn().await?;
+    let begun = conn
+        .transaction(async |conn| begin_locked(conn, job, claim, operation).await)
+        .await?;
+    let Some((sync, function, integration, connection_id)) = begun else {
+        return Ok(None);
+    };
+    let has_checkpoint = {
+        let key = checkpoint_key(&function.name, &sync.variant);
+        let of = checkpoints::table.find((sync.environment_id, sync.connection, key));
+        diesel::select(diesel::dsl::exists(of))
+            .get_result::<bool>(&mut conn)
+            .await?
+    };
+    drop(conn);
+    let key = LiveKey::new(job.environment, &integration, &connection_id);
+    let provider = match live::stored(core, &key).await {
+        Ok(live) => live.integration.provider.clone(),
+        Err(
+            linkspan_shared::Error::UnknownConnection { .. }
+            | linkspan_shared::Error::UnknownIntegration(_),
+        ) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(Begun {
+        result: counts::read(sync.run_result.as_ref()),
+        is_fresh: sync.run_is_initial && !has_checkpoint,
+        fence: claim.fence,
+        facts: Facts {
+            environment: job.environment,
+            integration,
+            provider,
+            connection_id,
+            sync: sync.id,
+            name: function.name.clone(),
+            variant: sync.variant.clone(),
+            models: function.models.clone(),
+            synced_at: sync.synced_at,
+            attempt: claim.attempt,
+        },
+        sync,
+        function,
+    }))
+}
+
+type Locked = (Sync, Recorded, String, String);
+
+async fn begin_locked(
+    conn: &mut db::Connection,
+    job: &RunSync,
+    claim: Claim,
+    operation: Uuid,
+) -> Result<Option<Locked>, Error> {
+    let Some((sync, function)) = Sync::lock(conn, job.environment, job.sync).await? else {
+        return Ok(None);
+    };
+    let connection_id: Option<String> = connections::table
+        .find((job.environment, sync.connection))
+        .select(connections::connection_id)
+        .first(conn)
+        .await
+        .optional()?;
+    let integration: Option<String> = integrations::table
+        .find((job.environment, function.integration_id))
+        .select(integrations::unique_key)
+        .first(conn)
+        .await
+        .optional()?;
+    let names = integration.zip(connection_id);
+    let Some((integration, connection_id)) = names else {
+        return Ok(None);
+    };
+    if sync.is_reset_due {
+        let key = sync.checkpoint_key(&function);
+        let of = (sync.environment_id, sync.connection, key);
+        diesel::delete(checkpoints::table.find(of))
+            .execute(conn)
+            .await?;
+    }
+    // The same run once more keeps when it began and what it has changed.
+    let is_repeated =
+        sync.run_job == Some(claim.job) && sync.run_status.as_deref() == Some(RUNNING);
+    let now = chrono::Utc::now();
+    let started_at = match is_repeated {
+        true => sync.run_started_at.unwrap_or(now),
+        false => now,
+    };
+    let result = match is_repeated {
+        true => counts::read(sync.run_result.as_ref()),
+        false => RunResult::new(),
+    };
+    let synced_at = sync.synced_at.filter(|_| !sync.is_reset_due);
+    let began = diesel::update(syncs::table.find((sync.environment_id, sync.id)))
+        .filter(syncs::run_fence.lt(claim.fence))
+        .set((
+            (
+                syncs::is_reset_due.eq(false),
+                syncs::is_again_due.eq(false),
+                syncs::synced_at.eq(synced_at),
+                syncs::run_job.eq(claim.job),
+                syncs::run_fence.eq(claim.fence),
+                syncs::run_attempt.eq(i16::try_from(claim.attempt).unwrap_or(i16::MAX)),
+                syncs::run_status.eq(RUNNING),
+                syncs::run_reason.eq(job.reason.as_str()),
+            ),
+            syncs::run_is_initial.eq(synced_at.is_none()),
+            syncs::run_started_at.eq(started_at),
+            syncs::run_finished_at.eq(None::<chrono::DateTime<chrono::Utc>>),
+            syncs::run_result.eq(written(&result)?),
+            syncs::run_error.eq(None::<String>),
+            syncs::run_operation.eq(operation),
+        ))
+        .returning(Sync::as_returning())
+        .get_result::<Sync>(conn)
+        .await
+        .optional()?;
+    let sync = began.ok_or(Error::Stale)?;
+    Ok(Some((sync, function, integration, connection_id)))
+}
+
+/// Refuses earlier runs in the records, and empties what is to be emptied.
+async fn prepare(core: &Core, store: &Store, begun: &Begun, claim: Claim) -> Result<(), Error> {
+    let Begun { sync, function, .. } = begun;
+    if sync.is_empty_due() {
+        for model in &function.models {
+            store.drop_stream(&stream(sync, model)).await?;
+        }
+    }
+    store
+        .raise_fence(
+            sync.environment_id,
+            sync.connection,
+            &sync.variant,
+            &function.models,
+            claim.fence,
+        )
+        .await?;
+    reach("sync.emptied");
+    if sync.is_empty_due() {
+        let row = syncs::table
+            .find((sync.environment_id, sync.id))
+            .filter(syncs::run_fence.eq(claim.fence));
+        diesel::update(row)
+            .set(syncs::empties_done.eq(sync.empties_asked))
+            .execute(&mut *core.db.conn().await?)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The function's result, unless it is told to end and does not in time.
+async fn within(
+    work: impl Future<Output = Result<(), Failure>>,
+    stopping: &Stopping,
+) -> Result<(), Failure> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    tokio::pin!(work);
+    let ending = async {
+        stopping.token.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        biased;
+        result = &mut work => result.unwrap_or_else(|panic| Err(panicked(&*panic))),
+        () = ending => Err(Failure::Stopped),
+    }
+}
+
+fn panicked(panic: &(dyn std::any::Any + Send)) -> Failure {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a message");
+    Failure::new(format!("the function panicked: {text}"))
+}
+
+/// A run under way.
+struct Run<'a> {
+    core: &'a Core,
+    job: &'a RunSync,
+    claim: Claim,
+    models: Vec<String>,
+    track_deletes: bool,
+}
+
+/// What became of it, and its word in the table; none when nothing was written.
+type Written = (Ended, &'static str);
+
+impl Run<'_> {
+    async fn work(
+        &self,
+        function: &dyn crate::SyncFunction,
+        context: &RunContext,
+    ) -> Result<(), Failure> {
+        if self.track_deletes {
+            for model in &self.models {
+                context.track_deletes_start(model).await?;
+            }
+        }
+        function.run(context).await?;
+        if self.track_deletes {
+            for model in &self.models {
+                context.track_deletes_end(model).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end(
+        &self,
+        result: Result<(), Failure>,
+        context: &RunContext,
+        stopping: &Stopping,
+        operation: &mut Operation,
+    ) -> Result<Written, Error> {
+        let failure = match result {
+            Ok(()) => {
+                self.write(SUCCEEDED, None, context).await?;
+                return Ok((Ended::Done, SUCCEEDED));
+            }
+            Err(failure) => failure,
+        };
+        match stopping.why() {
+            Some(Stop::Cancelled) => {
+                operation.fail(Some("script_cancelled"), "The run was cancelled");
+                self.write(CANCELLED, None, context).await?;
+                return Ok((Ended::Stopped, CANCELLED));
+            }
+            Some(Stop::HandedBack) => {
+                operation.fail(None, "Its worker stops: the run is repeated by another");
+                return Ok((Ended::Stopped, "interrupted"));
+            }
+            Some(Stop::Lost) => {
+                operation.fail(None, "Another worker has taken this run over");
+                return Ok((Ended::Stopped, "interrupted"));
+            }
+            Some(Stop::Overtime) => {
+                let limit = RunSync::RUN_LIMIT.as_secs() / 3_600;
+                let message = format!("It ran for longer than the {limit} hours that it may");
+                return self
+                    .failed("execution_timeout", message, context, operation)
+                    .await;
+            }
+            None => {}
+        }
+        let is_last = self.claim.attempt >= RunSync::MAX_ATTEMPTS;
+        match failure {
+            Failure::Replaced(message) => {
+                operation.fail(None, message);
+                Ok((Ended::Stopped, "interrupted"))
+            }
+            failure if !is_last && is_outage(&failure, context) => {
+                let message = failure.to_string();
+                operation.fail(None, format!("It is repeated in a moment: {message}"));
+                Ok((Ended::Repeat(message), "interrupted"))
+            }
+            failure => {
+                let message = failure.to_string();
+                self.failed("sync_script_failure", message, context, operation)
+                    .await
+            }
+        }
+    }
+
+    async fn failed(
+        &self,
+        code: &'static str,
+        message: String,
+        context: &RunContext,
+        operation: &mut Operation,
+    ) -> Result<Written, Error> {
+        operation.fail(Some(code), message.clone());
+        self.write(FAILED, Some(message), context).await?;
+        Ok((Ended::Done, FAILED))
+    }
+
+    /// Writes down how the run ended, if it is still the sync's, and has another
+    /// one follow if that was asked for.
+    async fn write(
+        &self,
+        status: &'static str,
+        error: Option<String>,
+        context: &RunContext,
+    ) -> Result<(), Error> {
+        let result = written(&context.result())?;
+        let error = error.map(|text| text.replace('\0', "\u{fffd}"));
+        let mut conn = self.core.db.conn().await?;
+        let follows = conn
+            .transaction(async |conn| {
+                let row = syncs::table
+                    .find((self.job.environment, self.job.sync))
+                    .filter(syncs::run_fence.eq(self.claim.fence));
+                let sync: Option<Sync> = diesel::update(row)
+                    .set((
+                        syncs::run_status.eq(status),
+                        syncs::run_finished_at.eq(diesel::dsl::now),
+                        syncs::run_result.eq(result),
+                        syncs::run_error.eq(error),
+                        syncs::updated_at.eq(diesel::dsl::now),
+                    ))
+                    .returning(Sync::as_returning())
+                    .get_result(conn)
+                    .await
+                    .optional()?;
+                // It is gone, or a later run's.
+                let Some(sync) = sync else {
+                    return Ok(false);
+                };
+                if status == SUCCEEDED {
+                    diesel::update(syncs::table.find((sync.environment_id, sync.id)))
+                        .set(syncs::synced_at.eq(sync.run_started_at))
+                        .execute(conn)
+                        .await?;
+                }
+                if sync.is_again_due {
+                    linkspan_jobs::enqueue(conn, &[Again::job(&sync)?]).await?;
+                }
+                Ok::<_, Error>(sync.is_again_due)
+            })
+            .await?;
+        if follows {
+            self.core.jobs.wake();
+        }
+        Ok(())
+    }
+}
+
+fn is_outage(failure: &Failure, context: &RunContext) -> bool {
+    matches!(failure, Failure::Outage(_)) || context.had_outage()
+}
+
+fn word(ended: &Result<Written, Error>) -> &'static str {
+    ended.as_ref().map_or("interrupted", |(_, word)| word)
+}
+
+/// Says in the log what runs, and why.
+fn introduce(operation: &mut Operation, begun: &Begun, job: &RunSync, claim: Claim) {
+    let Facts {
+        integration,
+        provider,
+        connection_id,
+        name,
+        variant,
+        ..
+    } = &begun.facts;
+    operation.integration = Some(integration.clone());
+    operation.provider = Some(provider.clone());
+    operation.connection_id = Some(connection_id.clone());
+    let again = match claim.attempt {
+        1 => String::new(),
+        attempt => format!(", attempt {attempt} after a run that was interrupted"),
+    };
+    operation.say(
+        Level::Info,
+        format!(
+            "Sync {name}, variant {variant}, runs because {}{again}",
+            job.reason.told()
+        ),
+    );
+    if begun.sync.is_empty_due() {
+        operation.say(Level::Info, "Its records are deleted first");
+    }
+    if begun.sync.run_is_initial {
+        operation.say(Level::Info, "It begins from nothing");
+    }
+}
+
+/// Says in the log what was changed. How it failed stays the last message.
+fn conclude(operation: &mut Operation, context: &RunContext) {
+    let log = context.take_log();
+    let mut last = Vec::new();
+    if operation.status == linkspan_shared::logs::Status::Failed {
+        last.extend(operation.messages.pop());
+    }
+    operation.messages.extend(log.messages);
+    if log.left_out > 0 {
+        let text = format!("{} more messages were left out", log.left_out);
+        operation.say(Level::Warn, text);
+    }
+    for (model, counts) in context.result() {
+        operation.say(Level::Info, format!("{model}: {counts}"));
+    }
+    operation.messages.extend(last);
+}
