@@ -12,6 +12,7 @@ pub mod logs;
 pub mod popup;
 pub mod records;
 pub mod scope;
+pub mod syncs;
 
 pub use error::{ErrorBody, ErrorCode, FieldError};
 pub use scope::{Scope, Scopes};

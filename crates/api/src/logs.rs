@@ -39,7 +39,7 @@ pub struct Operation {
     pub id: String,
     /// The kind of thing: `auth` (a connection was made, replaced or
     /// refreshed), `proxy` (a call went through), `admin` (an integration was
-    /// created, changed or deleted). More kinds may follow.
+    /// created, changed or deleted), `sync` (a sync ran, or was told what to do). More kinds may follow.
     #[serde(rename = "type")]
     pub kind: String,
     /// What was done, such as `create`, `refresh` or `call`.

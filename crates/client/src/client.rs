@@ -15,6 +15,7 @@ use crate::integrations::Integrations;
 use crate::logs::Logs;
 use crate::providers::Providers;
 use crate::retry::RetryPolicy;
+use crate::syncs::Syncs;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -144,6 +145,11 @@ impl Client {
         connection_id: impl Into<String>,
     ) -> ConnectionHandle {
         ConnectionHandle::new(self.clone(), integration.into(), connection_id.into())
+    }
+
+    /// The syncs of all connections of an integration.
+    pub fn syncs(&self, integration: impl Into<String>) -> Syncs {
+        Syncs::new(self.clone(), integration.into(), None)
     }
 }
 

@@ -17,6 +17,7 @@ use crate::end_user::EndUser;
 use crate::error::Error;
 use crate::proxy::ProxyCall;
 use crate::records::Records;
+use crate::syncs::{ConnectionSync, Syncs};
 
 /// Calls on one connection; see [`Client::connection`].
 #[derive(Debug, Clone)]
@@ -74,6 +75,22 @@ impl ConnectionHandle {
             &self.integration,
             &self.id,
             model.into(),
+        )
+    }
+
+    /// Its syncs.
+    pub fn syncs(&self) -> Syncs {
+        let connection = Some(self.id.clone());
+        Syncs::new(self.client.clone(), self.integration.clone(), connection)
+    }
+
+    /// One sync of it, by its function's name.
+    pub fn sync(&self, name: impl Into<String>) -> ConnectionSync {
+        ConnectionSync::new(
+            self.client.clone(),
+            &self.integration,
+            &self.id,
+            name.into(),
         )
     }
 

@@ -51,6 +51,7 @@ mod proxy;
 mod records;
 mod retry;
 mod secret;
+mod syncs;
 pub mod webhook;
 
 pub use client::{Client, ClientBuilder};
@@ -72,6 +73,7 @@ pub use providers::{ListProviders, Provider, Providers};
 pub use proxy::{ProxyCall, ProxyResponse};
 pub use records::{FollowRecords, ListRecords, RecordPage, Records};
 pub use retry::RetryPolicy;
+pub use syncs::{ConnectionSync, Syncs};
 
 pub use bytes::Bytes;
 pub use http::{HeaderMap, Method, StatusCode};
@@ -80,6 +82,7 @@ pub use linkspan_api::environments::Environment;
 pub use linkspan_api::integrations::Integration;
 pub use linkspan_api::logs::{CountedList, CountedOperations, Message, Operation, OperationFull};
 pub use linkspan_api::records::{LastAction, PrunedRecords, Record, RecordMetadata};
+pub use linkspan_api::syncs::{SyncResult, SyncState, SyncStatus, SyncType};
 pub use linkspan_api::{ErrorCode, FieldError, Scope};
 pub use secrecy::{ExposeSecret, SecretString};
 

@@ -97,6 +97,7 @@ pub(crate) fn routes(routes: &mut Routes<'_>) {
     routes::oauth::configure(routes);
     routes::credentials::configure(routes);
     routes::records::configure(routes);
+    routes::sync::configure(routes);
     routes::logs::configure(routes);
     openapi::configure(routes);
 }

@@ -126,6 +126,19 @@ impl From<linkspan_records::Error> for Failure {
     }
 }
 
+impl From<linkspan_syncs::Error> for Failure {
+    fn from(error: linkspan_syncs::Error) -> Self {
+        match error {
+            linkspan_syncs::Error::Core(error) => error.into(),
+            linkspan_syncs::Error::Records(error) => error.into(),
+            error => match error.code() {
+                ErrorCode::GenericErrorSupport => Self::internal(&error),
+                code => Self::new(code, error.to_string()),
+            },
+        }
+    }
+}
+
 impl From<linkspan_shared::db::Error> for Failure {
     fn from(error: linkspan_shared::db::Error) -> Self {
         Self::internal(&error)

@@ -78,7 +78,8 @@ impl Definition {
 }
 
 /// Whether a function or a variant may have this name (CONTRACT 2.9).
-pub(crate) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_name(name: &str) -> bool {
     let is_fit = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(is_fit)
 }

@@ -60,6 +60,11 @@ pub(crate) mod permission {
         ReadLogs = LogsRead;
         ReadRecords = RecordsRead;
         WriteRecords = RecordsWrite;
+        ReadSyncs = SyncsRead;
+        UpdateSyncs = SyncsUpdate;
+        ExecuteSyncs = SyncsExecute;
+        CreateSyncVariant = SyncVariantsCreate;
+        DeleteSyncVariant = SyncVariantsDelete;
     }
 
     /// Any valid key: the provider catalogue is the same for everybody.

@@ -12,6 +12,7 @@ pub(crate) mod oauth;
 pub(crate) mod providers;
 pub(crate) mod proxy;
 pub(crate) mod records;
+pub(crate) mod sync;
 pub(crate) mod telemetry;
 pub(crate) mod variables;
 pub(crate) mod websocket;

@@ -35,5 +35,6 @@ mod routes;
 mod seats;
 mod secrets;
 mod slow;
+mod sync;
 mod upstream;
 mod websocket;

@@ -105,6 +105,13 @@ routes! {
     GET "/records/" Key(RecordsRead);
     GET "/records/stream" Key(RecordsRead);
     PATCH "/records/prune" Key(RecordsWrite);
+    POST "/sync/trigger" Key(SyncsExecute);
+    POST "/sync/start" Key(SyncsExecute);
+    POST "/sync/pause" Key(SyncsExecute);
+    GET "/sync/status" Key(SyncsRead);
+    PUT "/sync/update-connection-frequency" Key(SyncsUpdate);
+    POST "/sync/{name}/variant/{variant}" Key(SyncVariantsCreate);
+    DELETE "/sync/{name}/variant/{variant}" Key(SyncVariantsDelete);
     GET "/logs/operations" Key(LogsRead);
     GET "/logs/operations/{id}" Key(LogsRead);
     GET "/logs/counted" Key(LogsRead);

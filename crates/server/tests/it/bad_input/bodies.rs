@@ -22,7 +22,7 @@ async fn the_table_has_every_route_that_takes_a_body() {
     let app = start(&[]).await;
     let mut listed: Vec<_> = takers(&app).await.iter().map(Taker::name).collect();
     listed.extend(READ_NONE.iter().map(ToString::to_string));
-    listed.retain(|route| route != "DELETE /environment/api-keys");
+    listed.retain(|route| !route.starts_with("DELETE "));
     let mut with_body: Vec<_> = ROUTES
         .iter()
         .filter(|route| ["POST", "PUT", "PATCH"].contains(&route.method().as_str()))

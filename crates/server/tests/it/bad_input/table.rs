@@ -57,7 +57,9 @@ fn taker(
         route,
         path: route
             .replace("{unique_key}", "bearer")
-            .replace("{connection_id}", "c1"),
+            .replace("{connection_id}", "c1")
+            .replace("{name}", "contacts")
+            .replace("{variant}", "big"),
         headers: &[],
         good,
         required,
@@ -74,6 +76,7 @@ pub(super) async fn takers(app: &TestApp) -> Vec<Taker> {
         of_metadata(),
         of_sessions(),
         of_records(),
+        of_syncs(),
         of_environments(app.dev.environment.number),
         of_browsers(&session),
     ]
@@ -188,6 +191,36 @@ fn of_records() -> Vec<Taker> {
             prune,
         )
     }]
+}
+
+fn of_syncs() -> Vec<Taker> {
+    let syncs = json!(["contacts"]);
+    let tell = json!({ "syncs": syncs, "provider_config_key": "bearer", "connection_id": "c1" });
+    let trigger = with(
+        tell.clone(),
+        json!({ "opts": { "reset": true, "emptyCache": true } }),
+    );
+    let of = json!({ "provider_config_key": "bearer", "connection_id": "c1" });
+    let frequency = with(
+        of.clone(),
+        json!({ "sync_name": "contacts", "sync_variant": "base", "frequency": "every hour" }),
+    );
+    let (named, both) = (
+        &["syncs", "provider_config_key"],
+        &["provider_config_key", "connection_id"],
+    );
+    // `frequency` must be there too, and may be null.
+    let all = &["sync_name", "provider_config_key", "connection_id"];
+    let path = "/sync/update-connection-frequency";
+    let variant = "/sync/{name}/variant/{variant}";
+    vec![
+        taker(Method::POST, "/sync/trigger", &["syncs"], trigger),
+        taker(Method::POST, "/sync/start", named, tell.clone()),
+        taker(Method::POST, "/sync/pause", named, tell),
+        taker(Method::PUT, path, all, frequency),
+        taker(Method::POST, variant, both, of.clone()),
+        taker(Method::DELETE, variant, both, of),
+    ]
 }
 
 fn of_environments(number: i64) -> Vec<Taker> {

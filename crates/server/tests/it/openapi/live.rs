@@ -137,6 +137,7 @@ impl Checker<'_> {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
+const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -161,6 +162,7 @@ async fn answers_are_as_both_documents_say() {
     sessions(&mut checker, &sold_at).await;
     environments(&mut checker).await;
     records(&mut checker).await;
+    syncs(&mut checker).await;
     operations(&mut checker).await;
     assert!(checker.wrong.is_empty(), "{:#?}", checker.wrong);
     let known: BTreeSet<_> = UNLIKE_THEIRS
@@ -437,6 +439,46 @@ async fn records(checker: &mut Checker<'_>) {
         .fails(PATCH, prune, prune, json!({ "model": "Contact" }))
         .await;
     checker.fails(GET, stream, stream, Value::Null).await;
+}
+
+async fn syncs(checker: &mut Checker<'_>) {
+    let definition = linkspan_syncs::Definition::native("contacts", &["Contact"]);
+    let environment = checker.app.dev.environment.id;
+    let core = &checker.app.core;
+    let recorded = linkspan_syncs::functions::record(core, environment, "bearer", &definition)
+        .await
+        .unwrap();
+    let arrange = linkspan_shared::connections::syncing::Arrange {
+        environment,
+        integration: recorded.integration_id,
+        connection: None,
+    };
+    let made = linkspan_syncs::arrange(core, &arrange, || false).await;
+    assert!(made.unwrap() > 0);
+    let (post, status) = ("/sync/{}/variant/{}", "/sync/status");
+    let of = json!({ "provider_config_key": "bearer", "connection_id": "again" });
+    let variant = "/sync/contacts/variant/big";
+    checker.ok(POST, post, variant, of.clone()).await;
+    checker.fails(POST, post, variant, of.clone()).await;
+    let path = "/sync/status?syncs=*&provider_config_key=bearer&connection_id=again";
+    let all = checker.ok(GET, status, path, Value::Null).await;
+    assert_eq!(all["syncs"].as_array().map(Vec::len), Some(2));
+    checker.fails(GET, status, status, Value::Null).await;
+    let tell = json!({ "syncs": ["contacts"], "provider_config_key": "bearer" });
+    for path in ["/sync/trigger", "/sync/pause", "/sync/start"] {
+        checker.ok(POST, path, path, tell.clone()).await;
+        let nothing = json!({ "syncs": ["nothing"], "provider_config_key": "bearer" });
+        checker.fails(POST, path, path, nothing).await;
+    }
+    let path = "/sync/update-connection-frequency";
+    let mut body = of.clone();
+    body["sync_name"] = "contacts".into();
+    body["frequency"] = "every half hour".into();
+    checker.ok(PUT, path, path, body.clone()).await;
+    body["frequency"] = "every 29s".into();
+    checker.fails(PUT, path, path, body).await;
+    checker.ok(DELETE, post, variant, of.clone()).await;
+    checker.fails(DELETE, post, variant, of).await;
 }
 
 async fn operations(checker: &mut Checker<'_>) {

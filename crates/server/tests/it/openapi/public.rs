@@ -23,18 +23,6 @@ const NOT_COVERED: &[(&str, &[&str])] = &[
         ],
     ),
     ("actions", &["GET /action/{}", "POST /action/trigger"]),
-    (
-        "syncs",
-        &[
-            "DELETE /sync/{}/variant/{}",
-            "GET /sync/status",
-            "POST /sync/pause",
-            "POST /sync/start",
-            "POST /sync/trigger",
-            "POST /sync/{}/variant/{}",
-            "PUT /sync/update-connection-frequency",
-        ],
-    ),
 ];
 
 /// Where we differ, and why.

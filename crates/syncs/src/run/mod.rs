@@ -1,5 +1,8 @@
 //! One run of a sync.
 
+mod begin;
+mod log;
+
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -7,23 +10,20 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use futures_util::FutureExt as _;
-use linkspan_jobs::{Kind as _, schedules};
+use linkspan_jobs::Kind as _;
 use linkspan_records::Store;
+use linkspan_shared::Core;
 use linkspan_shared::breakpoint::reach;
-use linkspan_shared::connections::live::{self, LiveKey};
-use linkspan_shared::db::schema::{checkpoints, connections, integrations, syncs};
-use linkspan_shared::logs::{Kind, Level, Operation};
-use linkspan_shared::{Core, db};
+use linkspan_shared::db::schema::syncs;
+use linkspan_shared::logs::{Kind, Operation};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
-use crate::context::{Begun, written};
-use crate::functions::Recorded;
-use crate::sync::{
-    Again, CANCELLED, FAILED, RUNNING, RunSync, SUCCEEDED, Sync, checkpoint_key, schedule_key,
-};
-use crate::variant::stream;
-use crate::{Error, Facts, Failure, Functions, RunContext, RunResult, counts, meter};
+use crate::context::written;
+use crate::sync::{Again, CANCELLED, FAILED, RunSync, SUCCEEDED, Sync};
+use crate::{Error, Failure, Functions, RunContext, meter};
+
+use self::begin::{begin, forget, prepare};
+use self::log::{conclude, introduce};
 
 /// How long a function that is told to end may take for it: less than what its job
 /// has for it, so that what became of the run can be written down.
@@ -138,178 +138,6 @@ pub async fn run(
     let ended = ended?;
     reach("sync.finished");
     Ok(ended.0)
-}
-
-/// Takes away the schedule of a sync that is gone: a server that knew nothing of
-/// syncs may have deleted it.
-async fn forget(core: &Core, job: &RunSync) -> Result<(), Error> {
-    let mut conn = core.db.conn().await?;
-    let there = syncs::table.find((job.environment, job.sync));
-    let is_there: bool = diesel::select(diesel::dsl::exists(there))
-        .get_result(&mut conn)
-        .await?;
-    if !is_there {
-        schedules::delete(&mut conn, &schedule_key(job.sync)).await?;
-    }
-    Ok(())
-}
-
-/// Writes down that the run has begun, and does what was asked of it that is in
-/// the same database. None when there is nothing to run.
-async fn begin(
-    core: &Core,
-    job: &RunSync,
-    claim: Claim,
-    operation: Uuid,
-) -> Result<Option<Begun>, Error> {
-    let mut conn = core.db.conn().await?;
-    let begun = conn
-        .transaction(async |conn| begin_locked(conn, job, claim, operation).await)
-        .await?;
-    let Some((sync, function, integration, connection_id)) = begun else {
-        return Ok(None);
-    };
-    let has_checkpoint = {
-        let key = checkpoint_key(&function.name, &sync.variant);
-        let of = checkpoints::table.find((sync.environment_id, sync.connection, key));
-        diesel::select(diesel::dsl::exists(of))
-            .get_result::<bool>(&mut conn)
-            .await?
-    };
-    drop(conn);
-    let key = LiveKey::new(job.environment, &integration, &connection_id);
-    let provider = match live::stored(core, &key).await {
-        Ok(live) => live.integration.provider.clone(),
-        Err(
-            linkspan_shared::Error::UnknownConnection { .. }
-            | linkspan_shared::Error::UnknownIntegration(_),
-        ) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(Some(Begun {
-        result: counts::read(sync.run_result.as_ref()),
-        is_fresh: sync.run_is_initial && !has_checkpoint,
-        fence: claim.fence,
-        facts: Facts {
-            environment: job.environment,
-            integration,
-            provider,
-            connection_id,
-            sync: sync.id,
-            name: function.name.clone(),
-            variant: sync.variant.clone(),
-            models: function.models.clone(),
-            synced_at: sync.synced_at,
-            attempt: claim.attempt,
-        },
-        sync,
-        function,
-    }))
-}
-
-type Locked = (Sync, Recorded, String, String);
-
-async fn begin_locked(
-    conn: &mut db::Connection,
-    job: &RunSync,
-    claim: Claim,
-    operation: Uuid,
-) -> Result<Option<Locked>, Error> {
-    let Some((sync, function)) = Sync::lock(conn, job.environment, job.sync).await? else {
-        return Ok(None);
-    };
-    let connection_id: Option<String> = connections::table
-        .find((job.environment, sync.connection))
-        .select(connections::connection_id)
-        .first(conn)
-        .await
-        .optional()?;
-    let integration: Option<String> = integrations::table
-        .find((job.environment, function.integration_id))
-        .select(integrations::unique_key)
-        .first(conn)
-        .await
-        .optional()?;
-    let names = integration.zip(connection_id);
-    let Some((integration, connection_id)) = names else {
-        return Ok(None);
-    };
-    if sync.is_reset_due {
-        let key = sync.checkpoint_key(&function);
-        let of = (sync.environment_id, sync.connection, key);
-        diesel::delete(checkpoints::table.find(of))
-            .execute(conn)
-            .await?;
-    }
-    // The same run once more keeps when it began and what it has changed.
-    let is_repeated =
-        sync.run_job == Some(claim.job) && sync.run_status.as_deref() == Some(RUNNING);
-    let now = chrono::Utc::now();
-    let started_at = match is_repeated {
-        true => sync.run_started_at.unwrap_or(now),
-        false => now,
-    };
-    let result = match is_repeated {
-        true => counts::read(sync.run_result.as_ref()),
-        false => RunResult::new(),
-    };
-    let synced_at = sync.synced_at.filter(|_| !sync.is_reset_due);
-    let began = diesel::update(syncs::table.find((sync.environment_id, sync.id)))
-        .filter(syncs::run_fence.lt(claim.fence))
-        .set((
-            (
-                syncs::is_reset_due.eq(false),
-                syncs::is_again_due.eq(false),
-                syncs::synced_at.eq(synced_at),
-                syncs::run_job.eq(claim.job),
-                syncs::run_fence.eq(claim.fence),
-                syncs::run_attempt.eq(i16::try_from(claim.attempt).unwrap_or(i16::MAX)),
-                syncs::run_status.eq(RUNNING),
-                syncs::run_reason.eq(job.reason.as_str()),
-            ),
-            syncs::run_is_initial.eq(synced_at.is_none()),
-            syncs::run_started_at.eq(started_at),
-            syncs::run_finished_at.eq(None::<chrono::DateTime<chrono::Utc>>),
-            syncs::run_result.eq(written(&result)?),
-            syncs::run_error.eq(None::<String>),
-            syncs::run_operation.eq(operation),
-        ))
-        .returning(Sync::as_returning())
-        .get_result::<Sync>(conn)
-        .await
-        .optional()?;
-    let sync = began.ok_or(Error::Stale)?;
-    Ok(Some((sync, function, integration, connection_id)))
-}
-
-/// Refuses earlier runs in the records, and empties what is to be emptied.
-async fn prepare(core: &Core, store: &Store, begun: &Begun, claim: Claim) -> Result<(), Error> {
-    let Begun { sync, function, .. } = begun;
-    if sync.is_empty_due() {
-        for model in &function.models {
-            store.drop_stream(&stream(sync, model)).await?;
-        }
-    }
-    store
-        .raise_fence(
-            sync.environment_id,
-            sync.connection,
-            &sync.variant,
-            &function.models,
-            claim.fence,
-        )
-        .await?;
-    reach("sync.emptied");
-    if sync.is_empty_due() {
-        let row = syncs::table
-            .find((sync.environment_id, sync.id))
-            .filter(syncs::run_fence.eq(claim.fence));
-        diesel::update(row)
-            .set(syncs::empties_done.eq(sync.empties_asked))
-            .execute(&mut *core.db.conn().await?)
-            .await?;
-    }
-    Ok(())
 }
 
 /// The function's result, unless it is told to end and does not in time.
@@ -496,54 +324,4 @@ fn is_outage(failure: &Failure, context: &RunContext) -> bool {
 
 fn word(ended: &Result<Written, Error>) -> &'static str {
     ended.as_ref().map_or("interrupted", |(_, word)| word)
-}
-
-/// Says in the log what runs, and why.
-fn introduce(operation: &mut Operation, begun: &Begun, job: &RunSync, claim: Claim) {
-    let Facts {
-        integration,
-        provider,
-        connection_id,
-        name,
-        variant,
-        ..
-    } = &begun.facts;
-    operation.integration = Some(integration.clone());
-    operation.provider = Some(provider.clone());
-    operation.connection_id = Some(connection_id.clone());
-    let again = match claim.attempt {
-        1 => String::new(),
-        attempt => format!(", attempt {attempt} after a run that was interrupted"),
-    };
-    operation.say(
-        Level::Info,
-        format!(
-            "Sync {name}, variant {variant}, runs because {}{again}",
-            job.reason.told()
-        ),
-    );
-    if begun.sync.is_empty_due() {
-        operation.say(Level::Info, "Its records are deleted first");
-    }
-    if begun.sync.run_is_initial {
-        operation.say(Level::Info, "It begins from nothing");
-    }
-}
-
-/// Says in the log what was changed. How it failed stays the last message.
-fn conclude(operation: &mut Operation, context: &RunContext) {
-    let log = context.take_log();
-    let mut last = Vec::new();
-    if operation.status == linkspan_shared::logs::Status::Failed {
-        last.extend(operation.messages.pop());
-    }
-    operation.messages.extend(log.messages);
-    if log.left_out > 0 {
-        let text = format!("{} more messages were left out", log.left_out);
-        operation.say(Level::Warn, text);
-    }
-    for (model, counts) in context.result() {
-        operation.say(Level::Info, format!("{model}: {counts}"));
-    }
-    operation.messages.extend(last);
 }

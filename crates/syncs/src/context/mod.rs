@@ -1,5 +1,7 @@
 //! What a sync function may do while it runs.
 
+mod checkpoint;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -20,7 +22,6 @@ use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::checkpoint::{self, Checkpoint, Holder, Key};
 use crate::functions::Recorded;
 use crate::sync::Sync;
 use crate::variant::stream;
@@ -80,7 +81,7 @@ pub struct RunContext {
     is_fresh: bool,
     stopping: CancellationToken,
     state: Mutex<State>,
-    checkpoint: tokio::sync::Mutex<Option<Read>>,
+    checkpoint: tokio::sync::Mutex<Option<checkpoint::Read>>,
 }
 
 #[derive(Default)]
@@ -91,9 +92,6 @@ struct State {
     told: Option<Instant>,
     had_outage: bool,
 }
-
-/// The checkpoint as this run has read or written it; none when there is none.
-type Read = Option<Checkpoint>;
 
 /// A run that has begun.
 pub(crate) struct Begun {
@@ -259,64 +257,6 @@ impl RunContext {
         Ok(deleted)
     }
 
-    /// How far the sync has come (`getCheckpoint`); none when it begins anew.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub async fn checkpoint(&self) -> Result<Option<Map<String, Value>>, Failure> {
-        self.alive()?;
-        let mut read = self.checkpoint.lock().await;
-        let now = self.known(self.read_checkpoint().await)?;
-        let value = now.as_ref().map(|checkpoint| checkpoint.value.clone());
-        *read = Some(now);
-        Ok(value)
-    }
-
-    /// Says how far the sync has come (`saveCheckpoint`): strings, numbers and
-    /// booleans.
-    ///
-    /// # Errors
-    /// When it is none, or somebody else changed it since this run read it.
-    pub async fn save_checkpoint(&self, value: Map<String, Value>) -> Result<(), Failure> {
-        self.alive()?;
-        let mut read = self.checkpoint.lock().await;
-        let before = match read.take() {
-            Some(before) => before,
-            None => self.known(self.read_checkpoint().await)?,
-        };
-        let version = before.as_ref().map(|checkpoint| checkpoint.version);
-        let saved = async {
-            let mut conn = self.core.db.conn().await?;
-            checkpoint::save(&mut conn, self.key(), self.holder(), &value, version).await
-        };
-        let version = self.known(saved.await)?;
-        reach("sync.checkpointed");
-        *read = Some(Some(Checkpoint { value, version }));
-        Ok(())
-    }
-
-    /// Lets the next run begin anew (`clearCheckpoint`).
-    ///
-    /// # Errors
-    /// When somebody else changed it since this run read it.
-    pub async fn clear_checkpoint(&self) -> Result<(), Failure> {
-        self.alive()?;
-        let mut read = self.checkpoint.lock().await;
-        let before = match read.take() {
-            Some(before) => before,
-            None => self.known(self.read_checkpoint().await)?,
-        };
-        if let Some(before) = before {
-            let cleared = async {
-                let mut conn = self.core.db.conn().await?;
-                checkpoint::clear(&mut conn, self.key(), self.holder(), before.version).await
-            };
-            self.known(cleared.await)?;
-        }
-        *read = Some(None);
-        Ok(())
-    }
-
     /// The connection's metadata as it is now (`getMetadata`).
     ///
     /// # Errors
@@ -475,26 +415,6 @@ impl RunContext {
             }
         };
         self.known(told.await)
-    }
-
-    async fn read_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
-        let mut conn = self.core.db.conn().await?;
-        checkpoint::get(&mut conn, self.key()).await
-    }
-
-    fn key(&self) -> Key<'_> {
-        Key {
-            environment: self.sync.environment_id,
-            connection: self.sync.connection,
-            key: &self.checkpoint_key,
-        }
-    }
-
-    fn holder(&self) -> Holder {
-        Holder {
-            sync: self.sync.id,
-            fence: self.fence,
-        }
     }
 
     fn live_key(&self) -> LiveKey {
