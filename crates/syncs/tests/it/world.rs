@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use http::Method;
 use linkspan_records::{Query, Store};
+use linkspan_shared::Core;
 use linkspan_shared::connections::number;
-use linkspan_shared::db::scalar;
+use linkspan_shared::db::{Database, scalar};
 use linkspan_shared::tenancy::EnvironmentId;
+use linkspan_shared::vault::Keyring;
 use linkspan_syncs::{Definition, Name, Natives, RunContext, Scope, Status};
 use linkspan_testkit::TestApp;
 use linkspan_worker::kinds::{self, Retention};
 use linkspan_worker::{Running, Settings};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -24,7 +27,31 @@ pub(crate) struct World {
     pub(crate) store: Store,
     pub(crate) connection: String,
     pub(crate) environment: EnvironmentId,
+    /// The root key, for another process.
+    pub(crate) key: SecretString,
     worker: Option<Running>,
+}
+
+/// Starts a worker with these functions.
+pub(crate) fn worker(core: &Core, db: Database, functions: Natives) -> Running {
+    let retention = Retention {
+        finished_days: 7,
+        dead_days: 7,
+        prune_records_after_days: None,
+        delete_records_after_days: None,
+    };
+    linkspan_worker::start(
+        db,
+        core.jobs.clone(),
+        kinds::registry(core, retention, Arc::new(functions)),
+        Settings {
+            slots: 8,
+            lease: Duration::from_secs(1),
+            poll: Duration::from_millis(50),
+            drain: Duration::from_millis(100),
+            listen: None,
+        },
+    )
 }
 
 pub(crate) fn raw(value: &Value) -> Box<RawValue> {
@@ -74,13 +101,16 @@ impl World {
 
     /// The same without a worker.
     pub(crate) async fn idle() -> Self {
-        let app = TestApp::start().await;
+        let key = Keyring::generate("test").unwrap();
+        let secret = key.expose_secret();
+        let app = TestApp::start_with(&[("LINKSPAN_VAULT_ROOT_KEYS", secret)]).await;
         app.create_demo("demo").await;
         let world = Self {
             store: Store::of(&app.core),
             environment: app.dev.environment.id,
             connection: "one".to_owned(),
             worker: None,
+            key,
             app,
         };
         world.connect("one").await;
@@ -89,25 +119,9 @@ impl World {
 
     pub(crate) async fn work(&mut self, functions: Natives) {
         let core = &self.app.core;
-        let retention = Retention {
-            finished_days: 7,
-            dead_days: 7,
-            prune_records_after_days: None,
-            delete_records_after_days: None,
-        };
         kinds::schedule(core).await.unwrap();
-        self.worker = Some(linkspan_worker::start(
-            self.app.database.database(),
-            core.jobs.clone(),
-            kinds::registry(core, retention, Arc::new(functions)),
-            Settings {
-                slots: 8,
-                lease: Duration::from_secs(3),
-                poll: Duration::from_millis(50),
-                drain: Duration::from_millis(100),
-                listen: None,
-            },
-        ));
+        let db = self.app.database.database();
+        self.worker = Some(worker(core, db, functions));
     }
 
     pub(crate) async fn connect(&self, id: &str) {
@@ -192,7 +206,6 @@ impl World {
     }
 
     pub(crate) async fn execute(&self, sql: &str) {
-        use secrecy::ExposeSecret as _;
         let url = self.app.database.direct_url();
         let connected = tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.unwrap();
