@@ -98,8 +98,8 @@ impl World {
     }
 
     async fn number(&self, sql: &str) -> i64 {
-        let mut conn = self.app.core.db.conn().await.unwrap();
-        scalar(&mut conn, sql).await.unwrap()
+        let conn = self.app.core.db.conn().await.unwrap();
+        scalar(&conn, sql).await.unwrap()
     }
 }
 

@@ -193,8 +193,8 @@ impl World {
 
     /// A number that a statement gives.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
-        let mut conn = self.app.core.db.conn().await.unwrap();
-        scalar(&mut conn, sql).await.unwrap()
+        let conn = self.app.core.db.conn().await.unwrap();
+        scalar(&conn, sql).await.unwrap()
     }
 
     /// What a statement gives, as soon as it is this.
