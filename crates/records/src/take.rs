@@ -14,18 +14,13 @@ impl Store {
     /// # Errors
     /// [`Error::Stale`] when it is a later run's, and when the database fails.
     pub async fn take(&self, name: &StreamName, fence: i64) -> Result<(), Error> {
-        self.on_stream(name, Some(fence), async |stream| {
-            Ok(diesel::sql_query(
-                "UPDATE records.streams SET fence = $3 \
-                 WHERE environment_id = $1 AND id = $2 AND fence <= $3",
-            )
-            .bind::<SqlUuid, _>(name.environment)
-            .bind::<BigInt, _>(stream.id)
-            .bind::<BigInt, _>(fence)
-            .execute(&mut *self.db().conn().await?)
-            .await?)
-        })
-        .await
+        loop {
+            let stream = self.stream_or_new(name).await?;
+            if self.take_over(name, &stream, fence).await? > 0 {
+                return Ok(());
+            }
+            self.may_be_another(name, &stream, Some(fence)).await?;
+        }
     }
 
     /// Deletes all records of a stream at once, as [`Store::drop_stream`] does, and
@@ -35,47 +30,71 @@ impl Store {
     /// # Errors
     /// As [`Store::take`].
     pub async fn empty(&self, name: &StreamName, fence: Option<i64>) -> Result<(), Error> {
-        self.on_stream(name, fence, async |stream| {
-            let (id, secret) = stream::fresh(self, name).await?;
-            Ok(diesel::sql_query(
-                "WITH emptied AS (UPDATE records.streams SET id = $3, secret = $4, \
-                     fence = greatest(fence, $5), tracked_from = NULL, pruned_until = 0, \
-                     live = 0, deleted = 0, bytes = 0, written_at = now() \
-                     WHERE environment_id = $1 AND id = $2 AND ($5 IS NULL OR fence <= $5) \
-                     RETURNING 1) \
-                 INSERT INTO records.dropped (environment_id, stream) SELECT $1, $2 FROM emptied",
-            )
-            .bind::<SqlUuid, _>(name.environment)
-            .bind::<BigInt, _>(stream.id)
-            .bind::<BigInt, _>(id)
-            .bind::<Binary, _>(secret)
-            .bind::<Nullable<BigInt>, _>(fence)
-            .execute(&mut *self.db().conn().await?)
-            .await?)
-        })
-        .await?;
-        self.forget(name).await;
-        Ok(())
-    }
-
-    /// Does something to a stream, which is made when there is none; again when it
-    /// was another by then. `act` says how many it was done to.
-    async fn on_stream(
-        &self,
-        name: &StreamName,
-        fence: Option<i64>,
-        act: impl AsyncFn(&Stream) -> Result<usize, Error>,
-    ) -> Result<(), Error> {
         loop {
             let stream = self.stream_or_new(name).await?;
-            if act(&stream).await? > 0 {
+            if self.replace(name, &stream, fence).await? > 0 {
+                self.forget(name).await;
                 return Ok(());
             }
-            let found = look(&mut *self.db().conn().await?, &stream).await?;
-            match found {
-                Some(row) => check(&stream, fence, row.fence)?,
-                None => self.forget(name).await,
-            }
+            self.may_be_another(name, &stream, fence).await?;
         }
+    }
+
+    async fn take_over(
+        &self,
+        name: &StreamName,
+        stream: &Stream,
+        fence: i64,
+    ) -> Result<usize, Error> {
+        Ok(diesel::sql_query(
+            "UPDATE records.streams SET fence = $3 \
+             WHERE environment_id = $1 AND id = $2 AND fence <= $3",
+        )
+        .bind::<SqlUuid, _>(name.environment)
+        .bind::<BigInt, _>(stream.id)
+        .bind::<BigInt, _>(fence)
+        .execute(&mut *self.db().conn().await?)
+        .await?)
+    }
+
+    /// Puts an empty stream in the place of this one.
+    async fn replace(
+        &self,
+        name: &StreamName,
+        stream: &Stream,
+        fence: Option<i64>,
+    ) -> Result<usize, Error> {
+        let (id, secret) = stream::fresh(self, name).await?;
+        Ok(diesel::sql_query(
+            "WITH emptied AS (UPDATE records.streams SET id = $3, secret = $4, \
+                 fence = greatest(fence, $5), tracked_from = NULL, pruned_until = 0, \
+                 live = 0, deleted = 0, bytes = 0, written_at = now() \
+                 WHERE environment_id = $1 AND id = $2 AND ($5 IS NULL OR fence <= $5) \
+                 RETURNING 1) \
+             INSERT INTO records.dropped (environment_id, stream) SELECT $1, $2 FROM emptied",
+        )
+        .bind::<SqlUuid, _>(name.environment)
+        .bind::<BigInt, _>(stream.id)
+        .bind::<BigInt, _>(id)
+        .bind::<Binary, _>(secret)
+        .bind::<Nullable<BigInt>, _>(fence)
+        .execute(&mut *self.db().conn().await?)
+        .await?)
+    }
+
+    /// Nothing was done to a stream: it is a later run's, or another one by now,
+    /// which is then looked up again.
+    async fn may_be_another(
+        &self,
+        name: &StreamName,
+        stream: &Stream,
+        fence: Option<i64>,
+    ) -> Result<(), Error> {
+        let found = look(&mut *self.db().conn().await?, stream).await?;
+        match found {
+            Some(row) => check(stream, fence, row.fence)?,
+            None => self.forget(name).await,
+        }
+        Ok(())
     }
 }

@@ -167,20 +167,13 @@ pub(super) async fn prepare(
     claim: Claim,
 ) -> Result<(), Error> {
     let Begun { sync, function, .. } = begun;
-    if sync.is_empty_due() {
-        for model in &function.models {
-            store.drop_stream(&stream(sync, model)).await?;
+    for model in &function.models {
+        let name = stream(sync, model);
+        match sync.is_empty_due() {
+            true => store.empty(&name, Some(claim.fence)).await?,
+            false => store.take(&name, claim.fence).await?,
         }
     }
-    store
-        .raise_fence(
-            sync.environment_id,
-            sync.connection,
-            &sync.variant,
-            &function.models,
-            claim.fence,
-        )
-        .await?;
     reach("sync.emptied");
     if sync.is_empty_due() {
         let row = syncs::table
