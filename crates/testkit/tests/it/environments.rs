@@ -8,6 +8,7 @@ use http::Method;
 use linkspan_jobs::{Kind as _, NewJob, enqueue, schedules};
 use linkspan_shared::db::scalar;
 use linkspan_shared::tenancy::end_jobs::EndJobs;
+use linkspan_syncs::Natives;
 use linkspan_testkit::TestApp;
 use linkspan_testkit::workload::{Hopeless, Wait};
 use linkspan_worker::kinds::{self, Retention};
@@ -46,14 +47,16 @@ async fn its_jobs_end_with_it_and_its_schedules_make_no_more() {
     };
     let registry = {
         let begun = Arc::clone(&begun);
-        kinds::registry(&app.core, retention).with(move |Wait, context| {
-            let begun = Arc::clone(&begun);
-            async move {
-                begun.notify_one();
-                context.ending().await;
-                Err::<(), _>(Failure::new("it was told to end"))
-            }
-        })
+        kinds::registry(&app.core, retention, Arc::new(Natives::new())).with(
+            move |Wait, context| {
+                let begun = Arc::clone(&begun);
+                async move {
+                    begun.notify_one();
+                    context.ending().await;
+                    Err::<(), _>(Failure::new("it was told to end"))
+                }
+            },
+        )
     };
     let mut conn = app.core.db.conn().await.unwrap();
     let of = |tenant: &str| NewJob::new(&Wait).unwrap().tenant(tenant);

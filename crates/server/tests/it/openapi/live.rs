@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::document::Document;
-use super::logins;
+use super::{logins, synced};
 
 /// Answers that the public document's schema refuses, and why they are as they
 /// are.
@@ -29,7 +29,7 @@ const UNLIKE_THEIRS: &[(&str, &[&str])] = &[
 
 /// Calls operations and holds each answer against the documents.
 pub(super) struct Checker<'a> {
-    app: &'a TestApp,
+    pub(super) app: &'a TestApp,
     ours: Document,
     public: Document,
     /// How often an operation succeeded, by method and path.
@@ -55,7 +55,7 @@ impl Checker<'_> {
     }
 
     /// As [`Checker::call`], with headers.
-    async fn call_with(
+    pub(super) async fn call_with(
         &mut self,
         token: &SecretString,
         method: Method,
@@ -108,7 +108,13 @@ impl Checker<'_> {
         reply
     }
 
-    async fn ok(&mut self, method: Method, template: &str, path: &str, body: Value) -> Value {
+    pub(super) async fn ok(
+        &mut self,
+        method: Method,
+        template: &str,
+        path: &str,
+        body: Value,
+    ) -> Value {
         let token = self.app.dev.api_key.clone();
         let reply = self.call(&token, method, template, path, body).await;
         assert!(reply.status.is_success(), "{template}: {reply:?}");
@@ -128,7 +134,7 @@ impl Checker<'_> {
         self.ok(GET, template, path, Value::Null).await
     }
 
-    async fn fails(&mut self, method: Method, template: &str, path: &str, body: Value) {
+    pub(super) async fn fails(&mut self, method: Method, template: &str, path: &str, body: Value) {
         let token = self.app.dev.api_key.clone();
         let reply = self.call(&token, method, template, path, body).await;
         assert!(reply.status.is_client_error(), "{template}: {reply:?}");
@@ -137,7 +143,6 @@ impl Checker<'_> {
 
 const GET: Method = Method::GET;
 const POST: Method = Method::POST;
-const PUT: Method = Method::PUT;
 const PATCH: Method = Method::PATCH;
 const DELETE: Method = Method::DELETE;
 
@@ -161,8 +166,8 @@ async fn answers_are_as_both_documents_say() {
     older_names(&mut checker).await;
     sessions(&mut checker, &sold_at).await;
     environments(&mut checker).await;
-    records(&mut checker).await;
-    syncs(&mut checker).await;
+    synced::records(&mut checker).await;
+    synced::syncs(&mut checker).await;
     operations(&mut checker).await;
     assert!(checker.wrong.is_empty(), "{:#?}", checker.wrong);
     let known: BTreeSet<_> = UNLIKE_THEIRS
@@ -409,76 +414,6 @@ async fn environments(checker: &mut Checker<'_>) {
     checker
         .fails(DELETE, "/environments/{}", &path, Value::Null)
         .await;
-}
-
-async fn records(checker: &mut Checker<'_>) {
-    let (list, prune, stream) = ("/records", "/records/prune", "/records/stream");
-    let query = "?model=Contact&limit=1";
-    let named = [
-        ("Provider-Config-Key", "bearer"),
-        ("Connection-Id", "again"),
-    ];
-    let name = checker.app.stream("bearer", "again", "Contact").await;
-    let texts = [r#"{"id":1,"a":"b"}"#, r#"{"id":2}"#];
-    checker.app.save_records(&name, &texts).await;
-    let token = checker.app.dev.api_key.clone();
-    let path = format!("{list}{query}");
-    let page = checker
-        .call_with(&token, GET, list, &path, &named, Value::Null)
-        .await;
-    assert_eq!(page.status, 200, "{page:?}");
-    let page = page.json();
-    let until = &page["records"][0]["_nango_metadata"]["cursor"];
-    let body = json!({ "model": "Contact", "until_cursor": until });
-    let pruned = checker
-        .call_with(&token, PATCH, prune, prune, &named, body)
-        .await;
-    assert_eq!(pruned.json(), json!({ "count": 1, "has_more": false }));
-    checker.fails(GET, list, &path, Value::Null).await;
-    checker
-        .fails(PATCH, prune, prune, json!({ "model": "Contact" }))
-        .await;
-    checker.fails(GET, stream, stream, Value::Null).await;
-}
-
-async fn syncs(checker: &mut Checker<'_>) {
-    let definition = linkspan_syncs::Definition::native("contacts", &["Contact"]);
-    let environment = checker.app.dev.environment.id;
-    let core = &checker.app.core;
-    let recorded = linkspan_syncs::functions::record(core, environment, "bearer", &definition)
-        .await
-        .unwrap();
-    let arrange = linkspan_shared::connections::syncing::Arrange {
-        environment,
-        integration: recorded.integration_id,
-        connection: None,
-    };
-    let made = linkspan_syncs::arrange(core, &arrange, || false).await;
-    assert!(made.unwrap() > 0);
-    let (post, status) = ("/sync/{}/variant/{}", "/sync/status");
-    let of = json!({ "provider_config_key": "bearer", "connection_id": "again" });
-    let variant = "/sync/contacts/variant/big";
-    checker.ok(POST, post, variant, of.clone()).await;
-    checker.fails(POST, post, variant, of.clone()).await;
-    let path = "/sync/status?syncs=*&provider_config_key=bearer&connection_id=again";
-    let all = checker.ok(GET, status, path, Value::Null).await;
-    assert_eq!(all["syncs"].as_array().map(Vec::len), Some(2));
-    checker.fails(GET, status, status, Value::Null).await;
-    let tell = json!({ "syncs": ["contacts"], "provider_config_key": "bearer" });
-    for path in ["/sync/trigger", "/sync/pause", "/sync/start"] {
-        checker.ok(POST, path, path, tell.clone()).await;
-        let nothing = json!({ "syncs": ["nothing"], "provider_config_key": "bearer" });
-        checker.fails(POST, path, path, nothing).await;
-    }
-    let path = "/sync/update-connection-frequency";
-    let mut body = of.clone();
-    body["sync_name"] = "contacts".into();
-    body["frequency"] = "every half hour".into();
-    checker.ok(PUT, path, path, body.clone()).await;
-    body["frequency"] = "every 29s".into();
-    checker.fails(PUT, path, path, body).await;
-    checker.ok(DELETE, post, variant, of.clone()).await;
-    checker.fails(DELETE, post, variant, of).await;
 }
 
 async fn operations(checker: &mut Checker<'_>) {

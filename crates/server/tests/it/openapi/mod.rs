@@ -11,6 +11,7 @@ mod live;
 mod logins;
 mod public;
 mod security;
+mod synced;
 
 /// Panics if `GET /connections/{id}` may not answer this.
 pub(crate) fn assert_is_connection(answer: &Value) {
