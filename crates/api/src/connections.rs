@@ -1,7 +1,7 @@
 //! `/connections` (CONTRACT 2.6).
 
 #[cfg(feature = "openapi")]
-mod credentials;
+pub(crate) mod credentials;
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,7 @@ pub struct ImportConnection {
     #[serde(default)]
     pub connection_config: Object,
     /// The credentials; `type` names the auth mode and decides on the others.
+    #[cfg_attr(feature = "openapi", schema(value_type = credentials::ImportedCredentials))]
     pub credentials: Object,
     /// Labels.
     #[serde(default)]

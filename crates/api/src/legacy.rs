@@ -24,6 +24,10 @@ pub struct ImportLegacyConnection {
     #[serde(default)]
     pub connection_config: Object,
     /// The credentials, as `POST /connections` takes them.
+    #[cfg_attr(
+        feature = "openapi",
+        schema(value_type = Option<crate::connections::credentials::ImportedCredentials>)
+    )]
     pub credentials: Option<Object>,
     /// Labels.
     #[serde(default)]

@@ -2,6 +2,8 @@
 //! (CONTRACT section 3). The server makes the answers of what it has stored; its
 //! tests hold an answer of each mode against these forms.
 
+mod imported;
+
 use std::borrow::Cow;
 
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
@@ -9,6 +11,8 @@ use utoipa::openapi::{
     KnownFormat, Object, ObjectBuilder, OneOfBuilder, Ref, RefOr, Schema, SchemaFormat,
 };
 use utoipa::{PartialSchema, ToSchema};
+
+pub(crate) use imported::ImportedCredentials;
 
 /// The credentials of a connection. `type` names the form.
 pub(super) struct ConnectionCredentials;

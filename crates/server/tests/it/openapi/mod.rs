@@ -7,6 +7,7 @@ use document::Document;
 use serde_json::Value;
 
 mod document;
+mod imports;
 mod live;
 mod logins;
 mod public;
