@@ -4,13 +4,42 @@
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import * as browsing from './browser.mjs';
-import { integrateLogins, serveSeller, templatesFor } from './logins.mjs';
+import { integrateLogins, pem, serveSeller, templatesFor } from './logins.mjs';
 import { startPlatform } from './platform.mjs';
 import { serveProviders } from './provider.mjs';
 import { integrateAll, writeTemplates } from './templates.mjs';
 
-/** Templates whose forms are unlike the others. */
-const BUILT_IN = ['adp', 'aws-sigv4', 'snowflake-jwt', 'sap-success-factors', 'mcp-generic'];
+/** Templates of the modes that the others leave out, and with forms unlike theirs. */
+const BUILT_IN = {
+  adp: {},
+  'aws-sigv4': { integration_config: { service: 's3' } },
+  'snowflake-jwt': {},
+  'sap-success-factors': {},
+  'mcp-generic': {},
+  'private-api-basic': {},
+  'oracle-cloud-identity': { credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's' } },
+  zendesk: { credentials: { type: 'OAUTH2', client_id: 'i', client_secret: 's' } },
+  twitter: { credentials: { type: 'OAUTH1', client_id: 'i', client_secret: 's' } },
+  'crisp-plugin-install': {
+    credentials: {
+      type: 'INSTALL_PLUGIN',
+      app_link: 'https://app.crisp.chat/initiate/plugin/p1/',
+      username: 'i',
+      password: 's',
+    },
+  },
+  'github-app': { credentials: { type: 'APP', app_id: '1', app_link: 'https://github.com/apps/a', private_key: pem } },
+  'github-app-oauth': {
+    credentials: {
+      type: 'CUSTOM',
+      client_id: 'i',
+      client_secret: 's',
+      app_id: '1',
+      app_link: 'https://github.com/apps/a',
+      private_key: pem,
+    },
+  },
+};
 const WIDTHS = { 1280: 800, 360: 740 };
 const folder = process.argv[2];
 if (!folder) throw new Error('name the folder that the pictures go to');
@@ -27,7 +56,9 @@ try {
   await platform.client().createIntegration(bearer);
   await integrateAll(platform, providers);
   await integrateLogins(platform);
-  for (const provider of BUILT_IN) await integrate(provider);
+  for (const [provider, more] of Object.entries(BUILT_IN)) {
+    await platform.client().createIntegration({ unique_key: provider, provider, ...more });
+  }
   for (const [width, height] of Object.entries(WIDTHS)) {
     for (const colorScheme of ['light', 'dark']) {
       const viewport = { width: Number(width), height };
@@ -46,11 +77,6 @@ try {
   await platform.stop();
   await templates.remove();
   await seller.close();
-}
-
-async function integrate(provider) {
-  const integration_config = provider === 'aws-sigv4' ? { service: 's3' } : undefined;
-  await platform.client().createIntegration({ unique_key: provider, provider, integration_config });
 }
 
 async function picture(page, name) {
@@ -76,7 +102,7 @@ async function servers(context, take) {
 
 /** The connect page before, during and after, with the popup's pages. */
 async function connectPage(context, take) {
-  const session = { end_user: { id: 'user-1' } };
+  const session = { end_user: { id: 'user-1' }, allowed_integrations: ['demo', 'bearer'] };
   const { data } = await platform.client().createConnectSession(session);
   const page = await context.newPage();
   await page.goto(data.connect_link);
@@ -130,7 +156,7 @@ async function connectForm(context, take) {
 /** The form of each mode that has one, with nothing entered and all missing. */
 async function loginForms(context, take) {
   const logins = ['cc', 'two-step', 'jwt', 'bill', 'signature', 'tba', 'outbound'].map((mode) => `login-${mode}`);
-  for (const integration of [...logins, ...BUILT_IN]) {
+  for (const integration of [...logins, 'unauthenticated', ...Object.keys(BUILT_IN)]) {
     const { data } = await platform.client().createConnectSession({
       end_user: { id: 'user-1' },
       allowed_integrations: [integration],
