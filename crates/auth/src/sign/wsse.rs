@@ -43,8 +43,11 @@ fn password_digest(nonce: &str, created: &str, password: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The example that introduced WSSE in HTTP (“Atom authentication”, 2003)
-    /// has the digest's bytes in base64; ours are the digits of the same bytes.
+    /// The vector of Mark Pilgrim's “Atom Authentication” (XML.com, 17 December
+    /// 2003), which introduced WSSE in HTTP; the tests of httplib2 have it too. Its
+    /// digest is the hash's bytes in base64, by the UsernameToken profile of OASIS
+    /// (Base64(SHA-1(nonce + created + password))); ours are the digits of the same
+    /// bytes.
     #[test]
     fn the_published_example() {
         let published = "quR/EWLAV4xLf9Zqyw4pDmfV9OY=";

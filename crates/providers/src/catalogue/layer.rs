@@ -192,8 +192,16 @@ impl Layer<'_> {
         let is_wrong = self.findings.iter().skip(count).any(Finding::is_error);
         template.filter(|_| !is_wrong && !file.document.is_wrong)?;
         // Anew, from what has the file's order.
-        let json = shown(slug, parent_json, &file.document.ordered)?;
-        let template = Template::from_json(slug, &json).ok()?;
+        let ordered = &file.document.ordered;
+        let read = shown(slug, parent_json, ordered)
+            .and_then(|json| Some((Template::from_json(slug, &json).ok()?, json)));
+        if read.is_none() {
+            // Whatever it is, a template must not be gone without a word.
+            let message = "cannot be kept as JSON, as templates are: write it in plainer YAML";
+            let finding = Finding::of_file(&file.source.path, message);
+            self.findings.push(finding);
+        }
+        let (template, json) = read?;
         Some(Own::new(Arc::new(template), json.into()))
     }
 }

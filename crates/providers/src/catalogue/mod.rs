@@ -15,7 +15,9 @@ pub use source::Source;
 
 use crate::builtin::{self, Builtin};
 use crate::check::{Finding, Findings};
-use crate::{Template, TemplateError};
+use crate::Template;
+#[cfg(feature = "catalogue")]
+use crate::TemplateError;
 
 /// Templates by slug. Cheap to clone: what is built in is there once.
 #[derive(Debug, Clone, Default)]

@@ -2,6 +2,7 @@
 //! once, each with its place and its key.
 
 mod finding;
+mod foreign;
 mod keys;
 mod names;
 mod placeholders;
@@ -84,12 +85,15 @@ pub(crate) fn read(path: &Path, text: &str) -> Result<(Document, Vec<Finding>), 
     };
     let keys: Keys = serde_yaml::from_str(text).map_err(yaml_error)?;
     // Refused only for a key that is given twice, which has its own finding.
-    let ordered = serde_yaml::from_str(text).unwrap_or_default();
+    let ordered: Mapping = serde_yaml::from_str(text).unwrap_or_default();
     let places = Places::of(text);
     let twice = places.twice();
-    let findings: Vec<Finding> = twice
+    let mut findings: Vec<Finding> = twice
         .map(|(key, at)| Finding::error(path, Some(at), key, "is given twice"))
         .collect();
+    if let Some((key, message)) = foreign::first(&ordered, "") {
+        findings.push(Finding::error(path, places.value(&key), &key, message));
+    }
     let document = Document {
         keys,
         ordered,

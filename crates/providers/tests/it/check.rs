@@ -134,6 +134,34 @@ connection_config:
 }
 
 #[test]
+fn what_json_does_not_have_is_refused() {
+    let unquoted = "has a key that is no text: put quotes around it";
+    for (yaml, expected) in [
+        (
+            "authorization_params:\n  &assword: x\n",
+            format!("4:3: error: authorization_params: {unquoted}"),
+        ),
+        (
+            "proxy: { headers: { 1: x } }\n",
+            format!("3:19: error: proxy.headers: {unquoted}"),
+        ),
+        ("true: x\n", format!(" error: {unquoted}")),
+        (
+            "categories: [!ours crm]\n",
+            "3:14: error: categories[0]: invalid type: enum".to_owned(),
+        ),
+        (
+            "token_expires_in_ms: .inf\n",
+            "3:22: error: token_expires_in_ms: is no number".to_owned(),
+        ),
+    ] {
+        let found = check(&format!("display_name: X\nauth_mode: NONE\n{yaml}"));
+        let is_found = found.iter().any(|finding| finding.contains(&expected));
+        assert!(is_found, "{yaml}: {found:#?}");
+    }
+}
+
+#[test]
 fn rules_that_no_single_key_shows() {
     let key = "auth_mode: API_KEY\ncredentials:\n  apiKey: { type: string, title: K }\n";
     for (yaml, expected) in [

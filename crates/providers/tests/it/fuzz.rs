@@ -5,8 +5,28 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
-#[path = "../../../../fuzz/fuzz_targets/check.rs"]
+#[path = "../../../../fuzz/fuzz_targets/interpolate/check.rs"]
 mod check;
+#[path = "../../../../fuzz/fuzz_targets/template/check.rs"]
+mod check_template;
+
+/// What the fuzzer found to be wrong once, and some of what it starts from.
+#[test]
+fn files_hold() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let files = |folder: &str| {
+        let entries = fs::read_dir(root.join(folder)).unwrap();
+        let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let found = files("fuzz/corpus/template");
+    assert!(found.len() >= 2, "{found:?}");
+    let real = files("providers").into_iter().step_by(10);
+    for path in found.into_iter().chain(real) {
+        check_template::check(&fs::read(path).unwrap());
+    }
+}
 
 #[test]
 fn the_seeds_hold() {
