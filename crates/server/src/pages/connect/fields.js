@@ -38,6 +38,16 @@ function mistake({ schema, title }, text) {
   return null;
 }
 
+/** A text with what stands in backticks as code. */
+function written(text) {
+  const parts = text.split('`');
+  if (parts.length % 2 === 0) return [text];
+  return parts.map((part, position) => {
+    if (position % 2 === 0) return part;
+    return Object.assign(document.createElement('code'), { textContent: part });
+  });
+}
+
 /** Keys and certificates, which are pasted with their line breaks (PEM, JSON). */
 const LINES = /^(client_)?private_?key$|^client_certificate$|^assertion$/i;
 
@@ -115,7 +125,7 @@ class Field {
     ];
     const describing = texts.map(([element, text], position) => {
       element.id = `${id}-${position}`;
-      element.textContent = text ?? '';
+      element.replaceChildren(...written(text ?? ''));
       element.hidden = !text;
       return text || element === this.wrong ? element.id : '';
     });
