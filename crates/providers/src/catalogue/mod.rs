@@ -13,11 +13,11 @@ use serde_yaml::Mapping;
 
 pub use source::Source;
 
-use crate::builtin::{self, Builtin};
-use crate::check::{Finding, Findings};
 use crate::Template;
 #[cfg(feature = "catalogue")]
 use crate::TemplateError;
+use crate::builtin::{self, Builtin};
+use crate::check::{Finding, Findings};
 
 /// Templates by slug. Cheap to clone: what is built in is there once.
 #[derive(Debug, Clone, Default)]
