@@ -64,28 +64,31 @@ fn s3() {
         now: "2013-05-24T00:00:00Z".parse().unwrap(),
         ..signer()
     };
-    let put = signer.authorization_of(Request {
-        method: "PUT",
-        path: "/test$file.text",
-        query: "",
-        headers: vec![
-            ("date", "Fri, 24 May 2013 00:00:00 GMT"),
-            ("host", "examplebucket.s3.amazonaws.com"),
-            (
-                "x-amz-content-sha256",
-                &Payload::Bytes(b"Welcome to Amazon S3.").hash(),
-            ),
-            ("x-amz-date", "20130524T000000Z"),
-            ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
-        ],
-        payload_hash: &Payload::Bytes(b"Welcome to Amazon S3.").hash(),
-    });
-    assert_eq!(
-        put,
-        "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
+    // An escaped `$` is not escaped again, as it is for other services.
+    for path in ["/test$file.text", "/test%24file.text"] {
+        let put = signer.authorization_of(Request {
+            method: "PUT",
+            path,
+            query: "",
+            headers: vec![
+                ("date", "Fri, 24 May 2013 00:00:00 GMT"),
+                ("host", "examplebucket.s3.amazonaws.com"),
+                (
+                    "x-amz-content-sha256",
+                    &Payload::Bytes(b"Welcome to Amazon S3.").hash(),
+                ),
+                ("x-amz-date", "20130524T000000Z"),
+                ("x-amz-storage-class", "REDUCED_REDUNDANCY"),
+            ],
+            payload_hash: &Payload::Bytes(b"Welcome to Amazon S3.").hash(),
+        });
+        assert_eq!(
+            put,
+            "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20130524/us-east-1/s3/aws4_request, \
          SignedHeaders=date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class, \
          Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"
-    );
+        );
+    }
     // GET bucket lifecycle: a query without a value.
     let url = "https://examplebucket.s3.amazonaws.com/?lifecycle"
         .parse()
