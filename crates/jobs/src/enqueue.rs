@@ -151,7 +151,15 @@ pub(crate) const TURNS: &str = "turns AS MATERIALIZED (SELECT g.group_key, g.pri
     FROM (SELECT DISTINCT group_key, priority FROM input) g \
     JOIN jobs.clocks c ON c.priority = g.priority)";
 
-fn statement() -> String {
+/// Where no job has a unique key, a row is not put in on trial first: Postgres
+/// writes one record of its log less for each.
+fn statement(has_unique_keys: bool) -> String {
+    let on_conflict = match has_unique_keys {
+        true => {
+            "ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND state <> 'dead' DO NOTHING"
+        }
+        false => "",
+    };
     format!(
         "WITH input AS MATERIALIZED (SELECT i.*, nextval('jobs.job_ids') AS id \
             FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) WITH ORDINALITY AS i \
@@ -168,9 +176,7 @@ fn statement() -> String {
                 i.run_limit_ms, i.max_attempts, i.unique_key \
             FROM input i JOIN turns t \
                 ON t.group_key = i.group_key AND t.priority = i.priority \
-            ORDER BY i.n \
-            ON CONFLICT (unique_key) WHERE unique_key IS NOT NULL AND state <> 'dead' \
-                DO NOTHING RETURNING id) \
+            ORDER BY i.n {on_conflict} RETURNING id) \
         SELECT i.id, a.id IS NOT NULL AS is_added \
         FROM input i LEFT JOIN added a ON a.id = i.id ORDER BY i.n"
     )
@@ -196,7 +202,8 @@ pub async fn enqueue(conn: &mut Connection, jobs: &[NewJob]) -> Result<Vec<Enque
         return Ok(Vec::new());
     }
     let all = |field: fn(&NewJob) -> i64| -> Vec<i64> { jobs.iter().map(field).collect() };
-    let rows: Vec<Row> = sql_query(statement())
+    let has_unique_keys = jobs.iter().any(|job| job.unique_key.is_some());
+    let rows: Vec<Row> = sql_query(statement(has_unique_keys))
         .bind::<Array<Text>, _>(jobs.iter().map(|j| j.kind).collect::<Vec<_>>())
         .bind::<Array<Text>, _>(jobs.iter().map(|j| &*j.payload).collect::<Vec<_>>())
         .bind::<Array<Nullable<Text>>, _>(

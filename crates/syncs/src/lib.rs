@@ -31,6 +31,7 @@ pub use error::Error;
 pub use frequency::set as set_frequency;
 pub use function::{Failure, Function, Functions, Natives, Running, SyncFunction, native};
 pub use functions::{Definition, Recorded, is_name};
+pub use meter::announce as announce_metrics;
 pub use run::{Claim, Ended, Stop, Stopping, run};
 pub use select::{Name, Scope};
 pub use status::{Execution, State, Status, status};

@@ -29,6 +29,9 @@ use self::log::{conclude, introduce};
 /// has for it, so that what became of the run can be written down.
 const GRACE: Duration = Duration::from_secs(3);
 
+/// What an attempt is called in metrics after which the run is not over.
+pub(crate) const INTERRUPTED: &str = "interrupted";
+
 /// The job that is the run.
 #[derive(Debug, Clone, Copy)]
 pub struct Claim {
@@ -221,11 +224,11 @@ impl Run<'_> {
             }
             Some(Stop::HandedBack) => {
                 operation.fail(None, "Its worker stops: the run is repeated by another");
-                return Ok((Ended::Stopped, "interrupted"));
+                return Ok((Ended::Stopped, INTERRUPTED));
             }
             Some(Stop::Lost) => {
                 operation.fail(None, "Another worker has taken this run over");
-                return Ok((Ended::Stopped, "interrupted"));
+                return Ok((Ended::Stopped, INTERRUPTED));
             }
             Some(Stop::Overtime) => {
                 let limit = RunSync::RUN_LIMIT.as_secs() / 3_600;
@@ -240,12 +243,12 @@ impl Run<'_> {
         match failure {
             Failure::Replaced(message) => {
                 operation.fail(None, message);
-                Ok((Ended::Stopped, "interrupted"))
+                Ok((Ended::Stopped, INTERRUPTED))
             }
             failure if !is_last && is_outage(&failure, context) => {
                 let message = failure.to_string();
                 operation.fail(None, format!("It is repeated in a moment: {message}"));
-                Ok((Ended::Repeat(message), "interrupted"))
+                Ok((Ended::Repeat(message), INTERRUPTED))
             }
             failure => {
                 let message = failure.to_string();
@@ -323,5 +326,5 @@ fn is_outage(failure: &Failure, context: &RunContext) -> bool {
 }
 
 fn word(ended: &Result<Written, Error>) -> &'static str {
-    ended.as_ref().map_or("interrupted", |(_, word)| word)
+    ended.as_ref().map_or(INTERRUPTED, |(_, word)| word)
 }

@@ -15,6 +15,7 @@ use crate::{Context, Failure, Registry, Retry};
 const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) fn register(registry: Registry, core: Core, functions: Arc<dyn Functions>) -> Registry {
+    linkspan_syncs::announce_metrics();
     let store = Store::of(&core);
     let registry = registry.with({
         let (core, store) = (core.clone(), store.clone());
