@@ -94,7 +94,9 @@ async fn carry_out(
         Command::Start => {
             set_state(conn, sync, STARTED).await?;
             schedules::resume(conn, &sync.schedule_key()).await?;
-            sync.enqueue(conn, Reason::Started).await?;
+            if sync.enqueue(conn, Reason::Started).await? == Enqueued::AlreadyLive {
+                follow_cancelled(conn, sync).await?;
+            }
             Ok("started")
         }
         Command::Pause => {
@@ -143,7 +145,9 @@ async fn run_now(
             .contains(&sync.run_status.as_deref());
     let is_replaced = is_begun && !is_over && (opts.reset || opts.empty_cache);
     if !is_begun {
-        // It reads what it is to do when it begins.
+        // It reads what it is to do when it begins, unless it is cancelled before.
+        sync.is_again_due = true;
+        linkspan_jobs::enqueue(conn, &[Again::job(sync)?]).await?;
         return Ok("is about to run already");
     }
     sync.is_again_due = true;
@@ -157,6 +161,26 @@ async fn run_now(
         true => "cancelled, to run anew",
         false => "runs: another run follows",
     })
+}
+
+/// Has a run follow the one that is alive, if that one was cancelled and has not
+/// ended, or may have been before it began: so who pauses a sync and starts it at once
+/// has it run.
+async fn follow_cancelled(conn: &mut Connection, sync: &Sync) -> Result<(), Error> {
+    let Some(live) = sync.live(conn).await?.filter(|live| live.is_running) else {
+        return Ok(());
+    };
+    let is_begun = sync.run_job == Some(live.job);
+    if is_begun && sync.run_status.as_deref() != Some(CANCELLED) {
+        return Ok(());
+    }
+    // A run that begins takes this back.
+    diesel::update(syncs::table.find((sync.environment_id, sync.id)))
+        .set(syncs::is_again_due.eq(true))
+        .execute(conn)
+        .await?;
+    linkspan_jobs::enqueue(conn, &[Again::job(sync)?]).await?;
+    Ok(())
 }
 
 /// Enqueues the run that is to follow one that was ending. False while that has

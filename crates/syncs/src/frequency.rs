@@ -35,8 +35,8 @@ pub(crate) fn check(text: &str) -> Result<Spec, Error> {
     }
 }
 
-/// The interval as the API answers it: `5 minutes`, `30m`.
-fn interval(text: &str) -> String {
+/// A connection's own interval as the API shows it: `5 minutes`, `30m`.
+pub(crate) fn interval(text: &str) -> String {
     let text = text.trim();
     match text.strip_prefix("every ").unwrap_or(text) {
         "half day" => "12h",

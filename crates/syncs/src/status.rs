@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::select::{Found, Scope, look};
 use crate::sync::{CANCELLED, FAILED, RUNNING, SUCCEEDED};
-use crate::{Error, RunResult, counts};
+use crate::{Error, RunResult, counts, frequency};
 
 /// How a sync is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ pub struct Status {
     pub finished_at: Option<DateTime<Utc>>,
     /// When its schedule is due; none while it is paused.
     pub next_at: Option<DateTime<Utc>>,
-    /// How often it runs, as it was given.
+    /// How often it runs: the connection's own interval, or what the function says.
     pub frequency: String,
     /// What the last run changed, or has changed until now.
     pub result: Option<RunResult>,
@@ -188,7 +188,10 @@ impl Around {
             next_at: schedule
                 .filter(|schedule| !schedule.is_paused)
                 .map(|schedule| schedule.next_at),
-            frequency: sync.frequency.clone().unwrap_or(function.frequency),
+            frequency: match &sync.frequency {
+                Some(own) => frequency::interval(own),
+                None => function.frequency,
+            },
             result: execution.map(|_| counts::read(sync.run_result.as_ref())),
             record_count,
             checkpoint: self.checkpoints.get(&key).cloned(),

@@ -86,6 +86,26 @@ async fn cancelling_reaches_a_run_that_is_under_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_is_paused_and_started_at_once_runs_again() {
+    let gate = Gate::default();
+    let world = World::new(Natives::new().with("items", gate.function())).await;
+    world.record(|_| ()).await;
+    gate.until_run(1).await;
+    let (core, scope) = (&world.app.core, world.scope(&[]));
+    linkspan_syncs::pause(core, &scope).await.unwrap();
+    // The run has not heard of it.
+    linkspan_syncs::start(core, &scope).await.unwrap();
+    gate.until_run(2).await;
+    gate.go.notify_one();
+    let status = world
+        .until("it succeeded", |status| status.state == State::Success)
+        .await;
+    assert_eq!(status.execution, Some(Execution::Success));
+    assert_eq!(gate.most.load(Ordering::SeqCst), 1);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_a_sync_one_run_is_alive_and_triggers_meanwhile_make_one_more() {
     let gate = Gate::default();
     let world = World::new(Natives::new().with("items", gate.function())).await;
