@@ -7,7 +7,7 @@ import { readFile, readdir, realpath, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
-import { freePort, isListening } from './conditions.mjs';
+import { freePort, isListening, until } from './conditions.mjs';
 import { query } from './database.mjs';
 import { STALE, launch, makeDataDir, removeDataDir } from './platform.mjs';
 import { connectApiKey, connectOAuth } from './sessions.mjs';
@@ -64,10 +64,10 @@ test('the keys are for their owner only', async () => {
   }
 });
 
-test('the three printed commands are a first success', async (t) => {
+test('the printed commands are a first success', async (t) => {
   if (!(await shell('command -v curl').catch(() => null))) return t.skip('there is no curl');
-  const [create, connect, call, ...more] = printedCommands();
-  assert.ok(call, `three commands in:\n${platform.output}`);
+  const [create, connect, call, start, read, ...more] = printedCommands();
+  assert.ok(read, `five commands in:\n${platform.output}`);
   assert.deepEqual(more, []);
 
   const created = JSON.parse((await shell(create)).stdout);
@@ -77,6 +77,17 @@ test('the three printed commands are a first success', async (t) => {
   const connectionId = await connectOAuth(platform, 'demo', session.token);
   const items = JSON.parse((await shell(call.replace('CONNECTION_ID', connectionId))).stdout);
   assert.deepEqual(items.map((item) => item.id), [1, 2, 3]);
+
+  const own = (command) => shell(command.replace('CONNECTION_ID', connectionId));
+  await until('the integration has its sync', async () =>
+    (await platform.client().syncStatus('demo', '*', connectionId)).syncs.length,
+  );
+  assert.deepEqual(JSON.parse((await own(start)).stdout), { success: true });
+  const saved = await until('records are there', async () => {
+    const { records } = JSON.parse((await own(read)).stdout);
+    return records.length && records;
+  });
+  assert.deepEqual(saved.map((record) => record.id), [1, 2, 3]);
 });
 
 test('a second start on the same data directory is refused', async () => {

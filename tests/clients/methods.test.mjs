@@ -17,8 +17,6 @@ const internal = { internal: true };
 /** Waits for `feature`; `call` fails with 404 `not_found` until it comes. */
 const waiting = (feature, call) => ({ feature, call });
 
-const variant = { name: 's', variant: 'v', provider_config_key: 'bearer', connection_id: 'c' };
-
 const NODE = {
   listProviders: driven('node-client.test.mjs'),
   getProvider: driven('node-client.test.mjs'),
@@ -53,15 +51,13 @@ const NODE = {
   getScriptsConfig: waiting('functions', (nango) => nango.getScriptsConfig()),
   listRecords: driven('records.test.mjs'),
   pruneRecords: driven('records.test.mjs'),
-  triggerSync: waiting('syncs', (nango) => nango.triggerSync('bearer', ['s'], 'c')),
-  startSync: waiting('syncs', (nango) => nango.startSync('bearer', ['s'], 'c')),
-  pauseSync: waiting('syncs', (nango) => nango.pauseSync('bearer', ['s'], 'c')),
-  syncStatus: waiting('syncs', (nango) => nango.syncStatus('bearer', '*', 'c')),
-  updateSyncConnectionFrequency: waiting('syncs', (nango) =>
-    nango.updateSyncConnectionFrequency('bearer', 's', 'c', 'every hour'),
-  ),
-  createSyncVariant: waiting('syncs', (nango) => nango.createSyncVariant(variant)),
-  deleteSyncVariant: waiting('syncs', (nango) => nango.deleteSyncVariant(variant)),
+  triggerSync: driven('syncs.test.mjs'),
+  startSync: driven('syncs.test.mjs'),
+  pauseSync: driven('syncs.test.mjs'),
+  syncStatus: driven('syncs.test.mjs'),
+  updateSyncConnectionFrequency: driven('syncs.test.mjs'),
+  createSyncVariant: driven('syncs.test.mjs'),
+  deleteSyncVariant: driven('syncs.test.mjs'),
   _triggerAction: internal,
   triggerAction: waiting('actions', (nango) => nango.triggerAction('bearer', 'c', 'a', {})),
   triggerActionAsync: waiting('actions', (nango) => nango.triggerActionAsync('bearer', 'c', 'a')),

@@ -20,4 +20,4 @@ mod serving;
 mod slots;
 mod transport;
 
-pub use run::{Observer, Running, StartError, Stopper, start};
+pub use run::{Observer, Running, StartError, Stopper, proxy, start};

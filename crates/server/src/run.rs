@@ -96,15 +96,11 @@ impl std::fmt::Debug for Stopper {
     }
 }
 
-/// Puts a server together as a configuration says and starts it: it listens
-/// when this returns, and serves while [`Running::serve`] is awaited.
-///
-/// # Errors
-/// [`StartError`] when the address is taken or not ours.
-pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
-    let bind = config.server.bind;
-    let proxy = Proxy::new(
-        core.clone(),
+/// The proxy that a configuration describes.
+#[must_use]
+pub fn proxy(core: Core, config: &Config) -> Proxy {
+    Proxy::new(
+        core,
         linkspan_proxy::Settings {
             timeout: config.proxy.timeout,
             idle_timeout: config.proxy.idle_timeout,
@@ -116,7 +112,17 @@ pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
                 wait: config.proxy.wait,
             },
         },
-    );
+    )
+}
+
+/// Puts a server together as a configuration says and starts it: it listens
+/// when this returns, and serves while [`Running::serve`] is awaited.
+///
+/// # Errors
+/// [`StartError`] when the address is taken or not ours.
+pub fn start(core: Core, config: &Config) -> Result<Running, StartError> {
+    let bind = config.server.bind;
+    let proxy = proxy(core.clone(), config);
     meter::describe();
     let connections = slots::limit(config);
     let state = web::Data::new(State::new(core, proxy, config, connections));

@@ -2,6 +2,7 @@
 
 mod data_dir;
 mod database;
+mod demo_sync;
 mod ready_file;
 mod welcome;
 
@@ -19,7 +20,6 @@ use linkspan_shared::tenancy::bootstrap;
 use linkspan_shared::tenancy::environments::Environment;
 use linkspan_shared::vault;
 use linkspan_simulator::Simulator;
-use linkspan_syncs::Natives;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
@@ -87,6 +87,7 @@ struct Platform {
     demo: Simulator,
     core: Core,
     worker: linkspan_worker::Running,
+    recorder: tokio::task::JoinHandle<()>,
     log_writer: linkspan_shared::logs::WriterTask,
 }
 
@@ -108,7 +109,8 @@ async fn start(
         let port = args.port;
         format!("the server cannot use port {port}; choose another with --port")
     })?;
-    let worker = worker::start(&core, &config, Natives::new()).await?;
+    let worker = worker::start(&core, &config, demo_sync::functions(&core, &config)).await?;
+    let recorder = tokio::spawn(demo_sync::record(core.clone(), environment.id));
     let probe = ServerProbe {
         core: core.clone(),
         observer: server.observer(),
@@ -133,6 +135,7 @@ async fn start(
         demo,
         core,
         worker,
+        recorder,
         log_writer,
     })
 }
@@ -282,6 +285,7 @@ impl Platform {
             say("\nStopping…");
         };
         server::serve_until(self.server, Some(&self.monitor), stopping).await?;
+        self.recorder.abort();
         self.worker.stop().await;
         background.stop().await;
         self.demo.stop().await;

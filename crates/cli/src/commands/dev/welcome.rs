@@ -43,6 +43,17 @@ First success, in another terminal:
   curl -sS '{server_url}/proxy/api/items?per_page=3' -H 'Authorization: Bearer {api_key}' \
     -H 'Provider-Config-Key: demo' -H 'Connection-Id: CONNECTION_ID'
 
+4. Start the sync `items`, which saves all of them every 5 minutes.
+
+  curl -sS {server_url}/sync/start -H 'Authorization: Bearer {api_key}' \
+    -H 'Content-Type: application/json' -d '{{"syncs": ["items"],
+    "provider_config_key": "demo", "connection_id": "CONNECTION_ID"}}'
+
+5. Read what it has saved, in the order of its changes.
+
+  curl -sS '{server_url}/records?model=Item&limit=3' -H 'Authorization: Bearer {api_key}' \
+    -H 'Provider-Config-Key: demo' -H 'Connection-Id: CONNECTION_ID'
+
 Ctrl-C stops everything; the next start goes on with the same data and keys."#
         )
     }
