@@ -16,6 +16,7 @@ mod misbehaving;
 mod proxy;
 mod records;
 mod secrets;
+mod syncs;
 
 use linkspan_client::Client;
 use linkspan_testkit::TestApp;
