@@ -10,8 +10,8 @@ use crate::error::Failure;
 /// The parameters of a query string, taken one by one.
 pub(crate) struct Query {
     left: Vec<(String, String)>,
-    /// A parameter whose value Postgres could not take.
-    with_nul: Option<String>,
+    /// Parameters whose values no text of Postgres could be.
+    with_nul: Vec<String>,
 }
 
 impl Query {
@@ -20,11 +20,12 @@ impl Query {
             url::form_urlencoded::parse(request.query_string().as_bytes())
                 .into_owned()
                 .collect();
-        let with_nul = left.iter().find(|(_, value)| value.contains('\0'));
-        Self {
-            with_nul: with_nul.map(|(name, _)| name.clone()),
-            left,
-        }
+        let with_nul = left
+            .iter()
+            .filter(|(_, value)| value.contains('\0'))
+            .map(|(name, _)| name.clone())
+            .collect();
+        Self { with_nul, left }
     }
 
     /// Takes a parameter; of one that is repeated, the last value holds.
@@ -34,11 +35,16 @@ impl Query {
 
     /// Takes every value of a parameter, also in the form `name[]`.
     pub(crate) fn take_all(&mut self, name: &str) -> Vec<String> {
-        let is_it = |key: &str| key == name || key.strip_suffix("[]") == Some(name);
         self.left
-            .extract_if(.., |(key, _)| is_it(key))
+            .extract_if(.., |(key, _)| is_list(key, name))
             .map(|(_, value)| value)
             .collect()
+    }
+
+    /// The same where values may have a NUL: they are not looked up as texts.
+    pub(crate) fn take_all_verbatim(&mut self, name: &str) -> Vec<String> {
+        self.with_nul.retain(|key| !is_list(key, name));
+        self.take_all(name)
     }
 
     /// Takes the parameters of the form `name[key]`.
@@ -95,7 +101,7 @@ impl Query {
 
     /// Refuses what was not taken, and what no text can contain.
     pub(crate) fn end(self) -> Result<(), Failure> {
-        if let Some(name) = &self.with_nul {
+        if let Some(name) = self.with_nul.first() {
             return Err(Failure::query(
                 "invalid_string",
                 "must not contain NUL",
@@ -112,6 +118,10 @@ impl Query {
             .collect();
         Err(Failure::fields(ErrorCode::InvalidQueryParams, fields))
     }
+}
+
+fn is_list(key: &str, name: &str) -> bool {
+    key == name || key.strip_suffix("[]") == Some(name)
 }
 
 fn inner_key<'k>(key: &'k str, name: &str) -> Option<&'k str> {

@@ -175,7 +175,8 @@ fn wanted(mut query: Query) -> Result<Wanted, Failure> {
             time
         }
     };
-    let ids = query.take_all("ids");
+    // They are found by a hash of theirs, and may be of any characters.
+    let ids = query.take_all_verbatim("ids");
     if ids.len() > MOST_IDS {
         return Err(Failure::query("too_big", "at most 100", "ids"));
     }

@@ -108,6 +108,22 @@ async fn filters_and_ids_choose() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_may_have_any_character() {
+    let world = world().await;
+    world
+        .save(&[r#"{"id":"\u0000"}"#, r#"{"id":"a\u0000b"}"#])
+        .await;
+    for (query, expected) in [
+        ("&ids=%00", json!(["\0"])),
+        ("&ids[]=a%00b&ids=a", json!(["a", "a\0b"])),
+        ("&ids=b%00a", json!([])),
+    ] {
+        assert_eq!(json!(world.ids(query).await), expected, "{query}");
+    }
+    world.app.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mistakes_are_told() {
     let world = world().await;
     let many: String = (0..101).map(|n| format!("&ids={n}")).collect();
@@ -118,6 +134,7 @@ async fn mistakes_are_told() {
         ("&limit=10001", "limit"),
         ("&filter=gone", "filter"),
         ("&filter=", "filter"),
+        ("&ids=%00&variant=%00", "variant"),
         ("&modified_after=yesterday", "modified_after"),
         ("&delta=yesterday", "delta"),
         ("&more=1", "more"),
