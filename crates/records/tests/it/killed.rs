@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::fs;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ use linkspan_shared::breakpoint;
 use linkspan_shared::db::{Database, Settings};
 use linkspan_shared::tenancy::EnvironmentId;
 use linkspan_shared::vault::{Keyring, Vault};
-use rustix::process::{Pid, Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
@@ -53,11 +53,19 @@ fn reached(point: &'static str) {
     }
     if let Some(mark) = &death.mark {
         fs::write(mark, format!("{}\n", BATCH.load(Ordering::SeqCst))).unwrap();
-        let _ = kill_process(getpid(), Signal::STOP);
+        // A signal to stop could reach another thread first, and this one go on.
+        while !go_on(mark).exists() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         return;
     }
     let _ = kill_process(getpid(), Signal::KILL);
     std::thread::sleep(PATIENCE);
+}
+
+/// What lets a child go on that has left its mark.
+fn go_on(mark: &Path) -> PathBuf {
+    mark.with_extension("go")
 }
 
 /// What a child does: `writer/batches/point/passes`.
@@ -392,8 +400,7 @@ async fn a_database_that_is_restarted_in_the_midst_of_a_batch_has_all_of_it_or_n
         let is_there = assert_whole(&content(&world).await, writer, batch);
         assert_eq!(is_there, point == "committed", "{point}");
         world.counts().await;
-        let id = Pid::from_raw(i32::try_from(stopped.id().unwrap()).unwrap()).unwrap();
-        kill_process(id, Signal::CONT).unwrap();
+        fs::write(go_on(&mark), "").unwrap();
         let ended = tokio::time::timeout(PATIENCE, stopped.wait()).await;
         assert!(ended.expect(point).unwrap().success(), "{point}");
         let noted = fs::read_to_string(&mark).unwrap();
