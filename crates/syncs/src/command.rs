@@ -1,8 +1,12 @@
 //! What a sync is told: start, pause, run, stop.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
+use diesel::sql_types::{Array, Uuid as SqlUuid};
 use diesel_async::{AsyncConnection, RunQueryDsl};
 use linkspan_jobs::cancel::Which;
+use linkspan_jobs::schedules::Live;
 use linkspan_jobs::{Enqueued, schedules};
 use linkspan_shared::Core;
 use linkspan_shared::db::Connection;
@@ -23,6 +27,9 @@ pub struct Opts {
     /// Delete the records.
     pub empty_cache: bool,
 }
+
+/// Syncs that are told in one transaction.
+const AT_ONCE: usize = 200;
 
 /// What syncs are told.
 #[derive(Debug, Clone, Copy)]
@@ -83,103 +90,132 @@ pub async fn trigger(core: &Core, scope: &Scope<'_>, opts: Opts) -> Result<(), E
     each(core, scope, Command::Trigger(opts)).await
 }
 
-/// Carries a command out on a sync that is locked. What it came to.
-async fn carry_out(
-    conn: &mut Connection,
-    sync: &mut Sync,
-    command: Command,
-) -> Result<&'static str, Error> {
+/// What each sync was told came to.
+type Told = HashMap<Uuid, &'static str>;
+
+/// Carries a command out on syncs that are locked.
+async fn carry_out(conn: &mut Connection, all: &[Sync], command: Command) -> Result<Told, Error> {
     match command {
-        Command::Start if !sync.is_paused() => Ok("runs by its schedule already"),
-        Command::Start => {
-            set_state(conn, sync, STARTED).await?;
-            schedules::resume(conn, &sync.schedule_key()).await?;
-            if sync.enqueue(conn, Reason::Started).await? == Enqueued::AlreadyLive {
-                follow_cancelled(conn, sync).await?;
-            }
-            Ok("started")
-        }
+        Command::Start => start_all(conn, all).await,
         Command::Pause => {
-            set_state(conn, sync, PAUSED).await?;
-            schedules::pause(conn, &sync.schedule_key()).await?;
-            stop(conn, sync).await?;
-            Ok("paused")
+            change(conn, all, &format!("state = '{PAUSED}'")).await?;
+            schedules::pause_all(conn, &schedule_ids(all)).await?;
+            stop(conn, all).await?;
+            Ok(told(all, "paused"))
         }
         Command::Cancel => {
-            stop(conn, sync).await?;
-            Ok("cancelled")
+            stop(conn, all).await?;
+            Ok(told(all, "cancelled"))
         }
-        Command::Trigger(opts) => {
-            let told = run_now(conn, sync, opts).await?;
-            diesel::update(syncs::table.find((sync.environment_id, sync.id)))
-                .set((
-                    syncs::is_reset_due.eq(sync.is_reset_due || opts.reset),
-                    syncs::empties_asked.eq(sync.empties_asked + i64::from(opts.empty_cache)),
-                    syncs::is_again_due.eq(sync.is_again_due),
-                    syncs::updated_at.eq(diesel::dsl::now),
-                ))
-                .execute(conn)
-                .await?;
-            Ok(told)
-        }
+        Command::Trigger(opts) => trigger_all(conn, all, opts).await,
     }
 }
 
-/// Has a sync run now, or after the run that is under way, which its row says.
-async fn run_now(
-    conn: &mut Connection,
-    sync: &mut Sync,
-    opts: Opts,
-) -> Result<&'static str, Error> {
-    if sync.enqueue(conn, Reason::Triggered).await? != Enqueued::AlreadyLive {
-        return Ok("triggered");
-    }
-    let live = sync.live(conn).await?;
-    let Some(live) = live.filter(|live| live.is_running) else {
-        return Ok("waits to be run already");
-    };
-    let is_begun = sync.run_job == Some(live.job);
-    let is_over = is_begun
-        && [SUCCEEDED, FAILED, CANCELLED]
-            .map(Some)
-            .contains(&sync.run_status.as_deref());
-    let is_replaced = is_begun && !is_over && (opts.reset || opts.empty_cache);
-    if !is_begun {
-        // It reads what it is to do when it begins, unless it is cancelled before.
-        sync.is_again_due = true;
-        linkspan_jobs::enqueue(conn, &[Again::job(sync)?]).await?;
-        return Ok("is about to run already");
-    }
-    sync.is_again_due = true;
-    if is_replaced {
-        linkspan_jobs::cancel::cancel(conn, Which::Id(live.job)).await?;
-    }
-    if is_replaced || is_over {
-        linkspan_jobs::enqueue(conn, &[Again::job(sync)?]).await?;
-    }
-    Ok(match is_replaced {
-        true => "cancelled, to run anew",
-        false => "runs: another run follows",
-    })
+fn told<'a>(all: impl IntoIterator<Item = &'a Sync>, what: &'static str) -> Told {
+    all.into_iter().map(|sync| (sync.id, what)).collect()
 }
 
-/// Has a run follow the one that is alive, if that one was cancelled and has not
-/// ended, or may have been before it began: so who pauses a sync and starts it at once
-/// has it run.
-async fn follow_cancelled(conn: &mut Connection, sync: &Sync) -> Result<(), Error> {
-    let Some(live) = sync.live(conn).await?.filter(|live| live.is_running) else {
-        return Ok(());
-    };
-    let is_begun = sync.run_job == Some(live.job);
-    if is_begun && sync.run_status.as_deref() != Some(CANCELLED) {
-        return Ok(());
-    }
+fn schedule_ids<'a>(all: impl IntoIterator<Item = &'a Sync>) -> Vec<i64> {
+    all.into_iter()
+        .filter_map(|sync| sync.schedule_id)
+        .collect()
+}
+
+async fn start_all(conn: &mut Connection, all: &[Sync]) -> Result<Told, Error> {
+    let (paused, others): (Vec<Sync>, Vec<Sync>) = all.iter().cloned().partition(Sync::is_paused);
+    change(conn, &paused, &format!("state = '{STARTED}'")).await?;
+    schedules::resume_all(conn, &schedule_ids(&paused)).await?;
+    let live = enqueue(conn, &paused, Reason::Started).await?;
+    // Who pauses a sync and starts it at once has it run, also while the run that was
+    // cancelled has not ended, or was cancelled before it began.
+    let follow = live.iter().filter(|(sync, live)| {
+        live.is_running
+            && (sync.run_job != Some(live.job) || sync.run_status.as_deref() == Some(CANCELLED))
+    });
+    let follow: Vec<&Sync> = follow.map(|(sync, _)| *sync).collect();
     // A run that begins takes this back.
-    diesel::update(syncs::table.find((sync.environment_id, sync.id)))
-        .set(syncs::is_again_due.eq(true))
-        .execute(conn)
-        .await?;
-    linkspan_jobs::enqueue(conn, &[Again::job(sync)?]).await?;
+    change(conn, follow.iter().copied(), "is_again_due = true").await?;
+    run_again(conn, &follow).await?;
+    let mut came_to = told(&paused, "started");
+    came_to.extend(told(&others, "runs by its schedule already"));
+    Ok(came_to)
+}
+
+/// Has syncs run now, or after the runs that are under way, which their rows say.
+async fn trigger_all(conn: &mut Connection, all: &[Sync], opts: Opts) -> Result<Told, Error> {
+    // Before their jobs: a tick holds them while it makes some.
+    schedules::lock(conn, &schedule_ids(all)).await?;
+    let mut came_to = told(all, "triggered");
+    let (mut due, mut again, mut replaced) = (Vec::new(), Vec::new(), Vec::new());
+    for (sync, live) in enqueue(conn, all, Reason::Triggered).await? {
+        let is_begun = sync.run_job == Some(live.job);
+        let is_over = is_begun
+            && [SUCCEEDED, FAILED, CANCELLED]
+                .map(Some)
+                .contains(&sync.run_status.as_deref());
+        let is_replaced = is_begun && !is_over && (opts.reset || opts.empty_cache);
+        let what = match (live.is_running, is_begun, is_replaced) {
+            (false, ..) => "waits to be run already",
+            // It reads what it is to do when it begins, unless it is cancelled before.
+            (_, false, _) => "is about to run already",
+            (_, _, true) => "cancelled, to run anew",
+            (_, _, false) => "runs: another run follows",
+        };
+        came_to.insert(sync.id, what);
+        if live.is_running {
+            due.push(sync);
+        }
+        // A run that is under way says itself that another is to follow.
+        if live.is_running && (!is_begun || is_over || is_replaced) {
+            again.push(sync);
+        }
+        if is_replaced {
+            replaced.push(sync);
+        }
+    }
+    cancel_jobs(conn, replaced).await?;
+    let (reset, empty) = (opts.reset, i64::from(opts.empty_cache));
+    let asked =
+        format!("is_reset_due = is_reset_due OR {reset}, empties_asked = empties_asked + {empty}");
+    change(conn, all, &asked).await?;
+    change(conn, due, "is_again_due = true").await?;
+    run_again(conn, &again).await?;
+    Ok(came_to)
+}
+
+/// Enqueues a run of each sync for now. Those of which one waits or runs, with it.
+async fn enqueue<'a>(
+    conn: &mut Connection,
+    all: &'a [Sync],
+    reason: Reason,
+) -> Result<Vec<(&'a Sync, Live)>, Error> {
+    let mut jobs = Vec::new();
+    for sync in all {
+        jobs.extend(sync.run_now(reason)?);
+    }
+    let enqueued = linkspan_jobs::enqueue(conn, &jobs).await?;
+    if !enqueued.contains(&Enqueued::AlreadyLive) {
+        return Ok(Vec::new());
+    }
+    let with_schedule = all.iter().filter(|sync| sync.schedule_id.is_some());
+    let were_live: HashMap<i64, &Sync> = with_schedule
+        .zip(enqueued)
+        .filter(|(_, became)| *became == Enqueued::AlreadyLive)
+        .filter_map(|(sync, _)| Some((sync.schedule_id?, sync)))
+        .collect();
+    let schedules: Vec<i64> = were_live.keys().copied().collect();
+    let live = schedules::live(conn, &schedules).await?;
+    Ok(live
+        .into_iter()
+        .filter_map(|live| Some((*were_live.get(&live.schedule)?, live)))
+        .collect())
+}
+
+/// Adds the jobs that run syncs after the runs that are ending.
+async fn run_again(conn: &mut Connection, all: &[&Sync]) -> Result<(), Error> {
+    let jobs = all.iter().map(|sync| Again::job(sync));
+    let jobs = jobs.collect::<Result<Vec<_>, _>>()?;
+    linkspan_jobs::enqueue(conn, &jobs).await?;
     Ok(())
 }
 
@@ -212,40 +248,54 @@ pub async fn again(core: &Core, environment: EnvironmentId, id: Uuid) -> Result<
     Ok(is_done)
 }
 
-async fn set_state(conn: &mut Connection, sync: &Sync, state: &str) -> Result<(), Error> {
-    diesel::update(syncs::table.find((sync.environment_id, sync.id)))
-        .set((
-            syncs::state.eq(state),
-            syncs::updated_at.eq(diesel::dsl::now),
-        ))
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
 /// Cancels what waits or runs, and what was to follow it. A run under way counts
 /// as cancelled from now on; if it is done before it hears of it, it says so.
-async fn stop(conn: &mut Connection, sync: &Sync) -> Result<(), Error> {
-    if let Some(schedule) = sync.schedule_id {
-        let key = schedules::unique_key(schedule);
-        linkspan_jobs::cancel::cancel(conn, Which::UniqueKey(&key)).await?;
+async fn stop(conn: &mut Connection, all: &[Sync]) -> Result<(), Error> {
+    cancel_jobs(conn, all).await?;
+    let stopped = format!(
+        "is_again_due = false, \
+         run_finished_at = CASE run_status WHEN '{RUNNING}' THEN now() ELSE run_finished_at END, \
+         run_status = CASE run_status WHEN '{RUNNING}' THEN '{CANCELLED}' ELSE run_status END"
+    );
+    change(conn, all, &stopped).await
+}
+
+async fn cancel_jobs<'a>(
+    conn: &mut Connection,
+    all: impl IntoIterator<Item = &'a Sync>,
+) -> Result<(), Error> {
+    let keys = schedule_ids(all).into_iter().map(schedules::unique_key);
+    let keys: Vec<String> = keys.collect();
+    if !keys.is_empty() {
+        linkspan_jobs::cancel::cancel(conn, Which::UniqueKeys(&keys)).await?;
     }
-    let row = syncs::table.find((sync.environment_id, sync.id));
-    diesel::update(row)
-        .set(syncs::is_again_due.eq(false))
-        .execute(conn)
-        .await?;
-    diesel::update(row.filter(syncs::run_status.eq(RUNNING)))
-        .set((
-            syncs::run_status.eq(CANCELLED),
-            syncs::run_finished_at.eq(diesel::dsl::now),
-        ))
-        .execute(conn)
-        .await?;
     Ok(())
 }
 
-/// Tells each sync of a scope, in a transaction of its own.
+/// Changes the rows of syncs of one environment.
+async fn change<'a>(
+    conn: &mut Connection,
+    all: impl IntoIterator<Item = &'a Sync>,
+    set: &str,
+) -> Result<(), Error> {
+    let (environments, ids): (Vec<EnvironmentId>, Vec<Uuid>) = all
+        .into_iter()
+        .map(|sync| (sync.environment_id, sync.id))
+        .unzip();
+    let Some(&environment) = environments.as_slice().first() else {
+        return Ok(());
+    };
+    diesel::sql_query(format!(
+        "UPDATE syncs SET {set}, updated_at = now() WHERE environment_id = $1 AND id = ANY($2)"
+    ))
+    .bind::<SqlUuid, _>(environment)
+    .bind::<Array<SqlUuid>, _>(ids)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Tells the syncs of a scope, in transactions of [`AT_ONCE`].
 async fn each(core: &Core, scope: &Scope<'_>, command: Command) -> Result<(), Error> {
     let mut operation = Operation::begin(scope.environment, Kind::Sync, command.action());
     operation.integration = Some(scope.integration.to_owned());
@@ -267,16 +317,18 @@ async fn each_of(
 ) -> Result<(), Error> {
     let mut conn = core.db.conn().await?;
     let found = resolve(&mut conn, scope).await?;
-    for found in found {
+    for page in found.chunks(AT_ONCE) {
+        let ids: Vec<Uuid> = page.iter().map(|found| found.id).collect();
         let told = conn
-            .transaction(
-                async |conn| match Sync::lock(conn, scope.environment, found.id).await? {
-                    Some((mut sync, _)) => carry_out(conn, &mut sync, command).await,
-                    None => Ok("was deleted meanwhile"),
-                },
-            )
+            .transaction(async |conn| {
+                let all = Sync::lock_all(conn, scope.environment, &ids).await?;
+                carry_out(conn, &all, command).await
+            })
             .await?;
-        note(operation, &found, told);
+        for found in page {
+            let told = told.get(&found.id).copied();
+            note(operation, found, told.unwrap_or("was deleted meanwhile"));
+        }
     }
     Ok(())
 }

@@ -81,6 +81,24 @@ impl Sync {
         Ok(function.map(|function| (sync, function)))
     }
 
+    /// Reads syncs and keeps them as they are until the transaction ends, those of
+    /// the lowest ids first. Those that are not there, or leave, are left out.
+    pub(crate) async fn lock_all(
+        conn: &mut Connection,
+        environment: EnvironmentId,
+        ids: &[Uuid],
+    ) -> Result<Vec<Self>, Error> {
+        Ok(syncs::table
+            .filter(syncs::environment_id.eq(environment))
+            .filter(syncs::id.eq_any(ids))
+            .filter(syncs::state.ne(LEAVING))
+            .order(syncs::id)
+            .select(Self::as_select())
+            .for_update()
+            .load(conn)
+            .await?)
+    }
+
     /// The name of its schedule.
     pub(crate) fn schedule_key(&self) -> String {
         schedule_key(self.id)
@@ -105,18 +123,25 @@ impl Sync {
         self.empties_asked > self.empties_done
     }
 
+    /// A run for now, which counts as its schedule's: it is added unless one waits
+    /// or runs. None while the sync has no schedule.
+    pub(crate) fn run_now(&self, reason: Reason) -> Result<Option<NewJob>, Error> {
+        let Some(schedule) = self.schedule_id else {
+            return Ok(None);
+        };
+        let key = schedules::unique_key(schedule);
+        Ok(Some(self.job(reason)?.unique_key(key)))
+    }
+
     /// Enqueues a run for now, unless one waits or runs.
     pub(crate) async fn enqueue(
         &self,
         conn: &mut Connection,
         reason: Reason,
     ) -> Result<Enqueued, Error> {
-        let Some(schedule) = self.schedule_id else {
+        let Some(job) = self.run_now(reason)? else {
             return Ok(Enqueued::AlreadyLive);
         };
-        let job = self
-            .job(reason)?
-            .unique_key(schedules::unique_key(schedule));
         let enqueued = linkspan_jobs::enqueue(conn, &[job]).await?;
         Ok(enqueued.into_iter().next().unwrap_or(Enqueued::AlreadyLive))
     }
@@ -129,15 +154,6 @@ impl Sync {
             reason,
         };
         of_environment(NewJob::new(&run)?, self.environment_id)
-    }
-
-    /// The job of it that waits or runs.
-    pub(crate) async fn live(
-        &self,
-        conn: &mut Connection,
-    ) -> Result<Option<schedules::Live>, Error> {
-        let ids: Vec<i64> = self.schedule_id.into_iter().collect();
-        Ok(schedules::live(conn, &ids).await?.into_iter().next())
     }
 }
 

@@ -11,7 +11,7 @@ mod spec;
 mod store;
 mod tick;
 
-pub use many::{Live, live, of_ids, remove, unique_key};
+pub use many::{Live, live, lock, of_ids, pause_all, remove, resume_all, unique_key};
 pub use spec::{Spec, SpecError};
 pub use store::{Schedule, create, delete, delete_of_tenant, find, pause, resume, update};
 pub use tick::{Tick, tick};

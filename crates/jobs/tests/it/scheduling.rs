@@ -120,3 +120,35 @@ async fn a_schedule_is_paused_resumed_changed_and_deleted() {
         .unwrap_err();
     assert!(wrong.to_string().contains("every 30s"), "{wrong}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_schedules_are_paused_and_resumed_at_once() {
+    let world = World::new().await;
+    let mut conn = world.conn().await;
+    let mut ids = Vec::new();
+    for (n, spec) in (0..).zip(["every 30s", "every hour", "every day", "every 5m"]) {
+        let made = schedules::create(&mut conn, &format!("s{n}"), spec, &job(n)).await;
+        ids.push(made.unwrap().id);
+    }
+    // One that is not there is no obstacle.
+    let some = [ids[2], -1, ids[0], ids[1]];
+    schedules::pause_all(&mut conn, &some).await.unwrap();
+    make_due(&world).await;
+    assert_eq!(tick(&mut conn).await.unwrap().made, 1);
+    let before = chrono::Utc::now();
+    schedules::resume_all(&mut conn, &[ids[0], ids[1], ids[3]])
+        .await
+        .unwrap();
+    let all = schedules::lock(&mut conn, &ids).await.unwrap();
+    let paused: Vec<bool> = all.iter().map(|one| one.is_paused).collect();
+    assert_eq!(paused, [false, false, true, false]);
+    for (one, seconds) in all.iter().zip([30, 3_600]) {
+        let wait = one.next_at - before;
+        assert!(
+            wait > chrono::TimeDelta::seconds(-1)
+                && wait <= chrono::TimeDelta::seconds(seconds + 1),
+            "{one:?}"
+        );
+    }
+    assert_eq!(tick(&mut conn).await.unwrap().made, 0);
+}

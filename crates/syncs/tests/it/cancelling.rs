@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use linkspan_syncs::{Execution, Failure, Natives, Opts, RunContext, State, native};
+use linkspan_syncs::{Execution, Failure, Natives, Opts, RunContext, Scope, State, native};
 use tokio::sync::Notify;
 
 use crate::world::{World, eventually, save};
@@ -218,5 +218,57 @@ async fn a_run_that_was_replaced_can_write_nothing_more() {
     // The job is recovered from the worker that is none, and runs under its fence.
     gate.until_run(2).await;
     assert_eq!(world.number(succeeded).await, 0);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_syncs_of_an_integration_are_told_at_once() {
+    const ALL: i64 = 250;
+    let mut world = World::idle().await;
+    let ids: Vec<String> = (1..ALL).map(|n| format!("c{n}")).collect();
+    futures_util::future::join_all(ids.iter().map(|id| world.connect(id))).await;
+    world.record(|function| function.auto_start = false).await;
+    world.work(Natives::new()).await;
+    world.until_number("SELECT count(*) FROM syncs", ALL).await;
+    world.stop_worker().await;
+    let core = &world.app.core;
+    let names = [];
+    let scope = Scope {
+        connection: None,
+        ..world.scope(&names)
+    };
+    let waiting = "SELECT count(*) FROM jobs.jobs WHERE kind = 'syncs.run'";
+    let running = "SELECT count(*) FROM jobs.schedules \
+        WHERE key LIKE 'sync:%' AND NOT is_paused AND next_at BETWEEN now() AND now() + '1 hour'";
+    assert_eq!(world.number(running).await, 0);
+    linkspan_syncs::start(core, &scope).await.unwrap();
+    assert_eq!(world.number(running).await, ALL);
+    assert_eq!(world.number(waiting).await, ALL);
+    let started = "SELECT count(*) FROM syncs WHERE state = 'started'";
+    assert_eq!(world.number(started).await, ALL);
+    let opts = Opts {
+        reset: true,
+        empty_cache: true,
+    };
+    linkspan_syncs::trigger(core, &scope, opts).await.unwrap();
+    // What waits does it.
+    let due = "SELECT count(*) FROM syncs \
+        WHERE is_reset_due AND empties_asked = 1 AND NOT is_again_due";
+    assert_eq!(world.number(due).await, ALL);
+    assert_eq!(world.number(waiting).await, ALL);
+    linkspan_syncs::pause(core, &scope).await.unwrap();
+    for none in [waiting, running, started] {
+        assert_eq!(world.number(none).await, 0, "{none}");
+    }
+    let operation = eventually("it is in the log", || async {
+        let reply = world.app.get("/logs/operations?type=sync").await.json();
+        let all = reply["data"].as_array().unwrap();
+        let pause = all.iter().find(|one| one["action"] == "pause").cloned();
+        pause.map(|one| one["id"].as_str().unwrap().to_owned())
+    })
+    .await;
+    let path = format!("/logs/operations/{operation}");
+    let full = world.app.get(&path).await.json()["data"]["messages"].to_string();
+    assert!(full.contains("variant base, of c1: paused"), "{full}");
     world.end().await;
 }
