@@ -13,11 +13,14 @@ use crate::process;
 const REQUESTS: &[f64] = &[
     0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 ];
-/// Seconds of jobs, which may take hours.
+/// Seconds of jobs, of which the runs of syncs are some: they may take hours.
 const JOBS: &[f64] = &[
     0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3_600.0, 14_400.0,
 ];
-const JOB_DURATION: &str = "linkspan_job_duration_seconds";
+const JOB_DURATIONS: [&str; 2] = [
+    "linkspan_job_duration_seconds",
+    "linkspan_sync_run_duration_seconds",
+];
 
 /// What histograms were told waits in memory until it is counted: 24 bytes each,
 /// so that 50,000 calls a second hold some megabytes.
@@ -43,10 +46,12 @@ impl Metrics {
     /// # Errors
     /// When there is a recorder already.
     pub fn install(version: &'static str, role: &'static str) -> Result<Self, InstallError> {
-        let handle = PrometheusBuilder::new()
-            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), REQUESTS)?
-            .set_buckets_for_metric(Matcher::Full(JOB_DURATION.to_owned()), JOBS)?
-            .install_recorder()?;
+        let mut builder = PrometheusBuilder::new()
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), REQUESTS)?;
+        for name in JOB_DURATIONS {
+            builder = builder.set_buckets_for_metric(Matcher::Full(name.to_owned()), JOBS)?;
+        }
+        let handle = builder.install_recorder()?;
         describe_gauge!(
             "linkspan_build_info",
             "Always 1; the labels are the version and the role of the process."
