@@ -23,7 +23,8 @@ use crate::{Cursor, Error, Store};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Writer {
     /// Grows from one run of a sync to the next. A batch is refused when a later
-    /// run has saved to the stream; a writer without a fence never is.
+    /// run has taken the stream, and when there is none; a writer without a fence is
+    /// never refused, and makes the stream.
     pub fence: Option<i64>,
     /// What is done to records that changed meanwhile.
     pub merging: Merging,
@@ -82,8 +83,8 @@ impl Store {
     /// the letter, but for a member `_nango_metadata`.
     ///
     /// # Errors
-    /// [`Error::Stale`], and what is wrong with a record: then nothing of the
-    /// batch is stored.
+    /// [`Error::Stale`], [`Error::Dropped`], and what is wrong with a record: then
+    /// nothing of the batch is stored.
     pub async fn batch_save(
         &self,
         name: &StreamName,
@@ -129,14 +130,14 @@ impl Store {
         kind: Kind,
         writer: Writer,
     ) -> Result<Outcome, Error> {
-        let stream = self.stream_or_new(name).await?;
+        let stream = self.stream_for(name, writer.fence).await?;
         let batch = incoming::read(&stream, records).await?;
         match self.apply(&stream, batch, kind, writer).await? {
             Applied::Done(outcome) => Ok(outcome),
             Applied::Gone(batch) => {
                 // What was remembered is of a stream that was deleted.
                 self.forget(name).await;
-                let stream = self.stream_or_new(name).await?;
+                let stream = self.stream_for(name, writer.fence).await?;
                 let batch = incoming::again(&stream, batch).await?;
                 match self.apply(&stream, batch, kind, writer).await? {
                     Applied::Done(outcome) => Ok(outcome),

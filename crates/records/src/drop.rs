@@ -48,8 +48,8 @@ struct Owner {
 
 impl Store {
     /// Deletes a stream. Nobody sees it any more when this returns; what it held
-    /// is deleted by [`Store::sweep`]. A writer that still saves to it makes a
-    /// new one.
+    /// is deleted by [`Store::sweep`]. A writer without a fence that still saves to it
+    /// makes a new one; a run is refused.
     ///
     /// # Errors
     /// When the database fails.
@@ -61,6 +61,27 @@ impl Store {
         .bind::<BigInt, _>(name.connection)
         .bind::<Text, _>(&name.model)
         .bind::<Text, _>(&name.variant)
+        .execute(&mut *self.db().conn().await?)
+        .await?;
+        self.forget(name).await;
+        Ok(())
+    }
+
+    /// Deletes a stream as [`Store::drop_stream`] does, unless a later run than the
+    /// one of this fence has taken it.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn drop_taken(&self, name: &StreamName, fence: i64) -> Result<(), Error> {
+        diesel::sql_query(drop_where!(
+            "environment_id = $1 AND connection = $2 AND model = $3 AND variant = $4 \
+             AND fence <= $5"
+        ))
+        .bind::<SqlUuid, _>(name.environment)
+        .bind::<BigInt, _>(name.connection)
+        .bind::<Text, _>(&name.model)
+        .bind::<Text, _>(&name.variant)
+        .bind::<BigInt, _>(fence)
         .execute(&mut *self.db().conn().await?)
         .await?;
         self.forget(name).await;

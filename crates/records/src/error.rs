@@ -79,7 +79,7 @@ pub enum Error {
     /// The name of a model or a variant cannot be stored.
     #[error("a model and a variant have 1 to 255 bytes, none of them NUL")]
     InvalidName,
-    /// The stream was deleted while something was done to it.
+    /// The stream was deleted while something was done to it, or before.
     #[error("the records of {model} were deleted meanwhile; run the sync again")]
     Dropped {
         /// The model.

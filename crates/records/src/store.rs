@@ -75,6 +75,25 @@ impl Store {
         Ok(self.remember(found).await)
     }
 
+    /// The stream that somebody writes to. A run has taken its streams before
+    /// ([`Store::take`]), and never makes one by writing: one that was replaced would
+    /// bring back what was deleted with its sync.
+    pub(crate) async fn stream_for(
+        &self,
+        name: &StreamName,
+        fence: Option<i64>,
+    ) -> Result<Arc<Stream>, Error> {
+        match fence {
+            None => self.stream_or_new(name).await,
+            Some(_) => {
+                let known = self.stream(name).await?;
+                known.ok_or_else(|| Error::Dropped {
+                    model: name.model.clone(),
+                })
+            }
+        }
+    }
+
     async fn remember(&self, stream: Stream) -> Arc<Stream> {
         let stream = Arc::new(stream);
         let name = stream.name.clone();

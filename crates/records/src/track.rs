@@ -75,7 +75,7 @@ impl Store {
     /// off does not see again what that one saw.
     ///
     /// # Errors
-    /// [`Error::Stale`], and when the database fails.
+    /// [`Error::Stale`], [`Error::Dropped`], and when the database fails.
     pub async fn track_begin(
         &self,
         name: &StreamName,
@@ -83,7 +83,7 @@ impl Store {
         restart: bool,
     ) -> Result<Tracking, Error> {
         loop {
-            let stream = self.stream_or_new(name).await?;
+            let stream = self.stream_for(name, fence).await?;
             let mut conn = self.db().conn().await?;
             let Some(row) = look(&mut conn, &stream).await? else {
                 self.forget(name).await;

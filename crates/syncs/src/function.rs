@@ -92,7 +92,8 @@ pub enum Failure {
     /// Another run has taken its place, and what it saves is refused.
     #[error("{0}")]
     Replaced(String),
-    /// A database was away. The run is repeated in a moment.
+    /// A database was away, or its records were deleted. The run is repeated in a
+    /// moment.
     #[error("{0}")]
     Outage(String),
 }
@@ -109,6 +110,10 @@ impl From<crate::Error> for Failure {
         match error {
             crate::Error::Stale | crate::Error::Records(linkspan_records::Error::Stale { .. }) => {
                 Self::Replaced(error.to_string())
+            }
+            // A stream that was deleted is made anew by the run's next attempt.
+            crate::Error::Records(linkspan_records::Error::Dropped { .. }) => {
+                Self::Outage(error.to_string())
             }
             error if error.is_outage() => Self::Outage(error.to_string()),
             error => Self::Function(error.to_string()),

@@ -42,6 +42,9 @@ async fn ids_and_times_stay_and_a_change_brings_the_payload_back() {
         world.save(&[r#"{"id":1,"n":1}"#]).await.unchanged,
         ids(&["1"])
     );
+    let same = world.all().await;
+    assert_eq!(same[0].text, r#"{"id":1}"#);
+    assert_eq!(same[0].pruned_at, all[0].pruned_at);
     assert_eq!(
         world.save(&[r#"{"id":1,"n":2}"#]).await.updated,
         ids(&["1"])

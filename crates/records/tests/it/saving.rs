@@ -242,6 +242,7 @@ async fn places_rise_with_every_record_also_when_the_clock_stands_still() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_writer_that_was_replaced_is_refused() {
     let world = World::new().await;
+    world.store.take(&world.name, 5).await.unwrap();
     world.save_as(Writer::fenced(5), &[r#"{"id":1}"#]).await;
     world.save_as(Writer::fenced(5), &[r#"{"id":1}"#]).await;
     // A later run that finds nothing new has come all the same.

@@ -14,6 +14,7 @@ async fn is_refused(world: &World, name: &StreamName, fence: i64) -> bool {
 async fn a_run_that_has_taken_a_stream_keeps_earlier_ones_out_before_it_saves() {
     let world = World::new().await;
     let new = StreamName::base(world.name.environment, 7, "New");
+    world.store.take(&world.name, 5).await.unwrap();
     world.save_as(Writer::fenced(5), &[r#"{"id":1}"#]).await;
     for name in [&world.name, &new] {
         world.store.take(name, 6).await.unwrap();
@@ -37,6 +38,7 @@ async fn a_run_that_has_taken_a_stream_keeps_earlier_ones_out_before_it_saves() 
 async fn an_emptied_stream_keeps_its_place_and_its_fence() {
     let world = World::new().await;
     let other = Store::new(world.db.clone(), world.vault.clone());
+    world.store.take(&world.name, 5).await.unwrap();
     let saved = world
         .save_as(Writer::fenced(5), &[r#"{"id":1}"#, r#"{"id":2}"#])
         .await;
@@ -85,4 +87,43 @@ async fn an_emptied_stream_keeps_its_place_and_its_fence() {
     let nobody = StreamName::base(world.name.environment, 9, "Nothing");
     world.store.empty(&nobody, Some(2)).await.unwrap();
     assert!(is_refused(&world, &nobody, 1).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_replaced_does_not_make_a_deleted_stream_anew() {
+    let world = World::new().await;
+    let name = &world.name;
+    let dropped = |error: Error| matches!(error, Error::Dropped { .. });
+    let save = async |store: &Store, id: &str| {
+        let batch = raws(&[&format!("{{\"id\":\"{id}\"}}")]);
+        store.batch_save(name, batch, Writer::fenced(5)).await
+    };
+    let streams = "SELECT count(*) AS number FROM records.streams";
+    assert!(dropped(
+        save(&world.store, "never taken").await.unwrap_err()
+    ));
+    world.store.take(name, 5).await.unwrap();
+    save(&world.store, "a").await.unwrap();
+    // By another process, of which this one knows nothing.
+    let other = Store::new(world.db.clone(), world.vault.clone());
+    other.drop_stream(name).await.unwrap();
+    assert!(dropped(save(&world.store, "b").await.unwrap_err()));
+    let tracked = world.store.track_begin(name, Some(5), false).await;
+    assert!(dropped(tracked.unwrap_err()));
+    assert_eq!(world.store.track_end(name, Some(5)).await.unwrap(), 0);
+    assert_eq!(world.number(streams).await, 0);
+    // One that is not a run's makes it.
+    world.save(&[r#"{"id":"c"}"#]).await;
+    assert_eq!(world.texts().await, [r#"{"id":"c"}"#]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_has_taken_is_dropped_unless_a_later_one_has_it() {
+    let world = World::new().await;
+    let there = async || world.store.counts(&world.name).await.unwrap().is_some();
+    world.store.take(&world.name, 6).await.unwrap();
+    world.store.drop_taken(&world.name, 5).await.unwrap();
+    assert!(there().await);
+    world.store.drop_taken(&world.name, 6).await.unwrap();
+    assert!(!there().await);
 }

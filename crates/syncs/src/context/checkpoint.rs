@@ -65,6 +65,7 @@ impl RunContext {
             };
             self.known(cleared.await)?;
         }
+        reach("sync.cleared");
         *read = Some(None);
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 mod checkpoint;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,7 +77,8 @@ pub struct RunContext {
     facts: Facts,
     checkpoint_key: String,
     fence: i64,
-    /// Whether tracking of deletes that an earlier run began counts no more.
+    /// Whether the run begins without a checkpoint: then what an earlier one that
+    /// tracked deletes has seen counts no more.
     is_fresh: bool,
     stopping: CancellationToken,
     state: Mutex<State>,
@@ -88,6 +89,8 @@ pub struct RunContext {
 struct State {
     result: RunResult,
     merging: HashMap<String, Merging>,
+    /// The models whose deletes this run has begun to track.
+    tracked: HashSet<String>,
     log: Log,
     told: Option<Instant>,
     had_outage: bool,
@@ -228,21 +231,26 @@ impl RunContext {
         Ok(())
     }
 
-    /// Begins to track deletes (`trackDeletesStart`). What an earlier run that was
-    /// cut off has seen counts, unless this one begins from nothing.
+    /// Begins to track deletes (`trackDeletesStart`). What a run that was cut off has
+    /// seen counts if this one goes on from a checkpoint; without one it reads
+    /// everything anew.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn track_deletes_start(&self, model: &str) -> Result<(), Failure> {
         let name = self.stream(model)?;
-        let begun = self
-            .store
-            .track_begin(&name, Some(self.fence), self.is_fresh);
+        let is_first = self.state().tracked.insert(model.to_owned());
+        let restart = self.is_fresh && is_first;
+        let begun = self.store.track_begin(&name, Some(self.fence), restart);
         self.known(begun.await).map(drop)
     }
 
     /// Deletes what was not saved since the tracking began (`trackDeletesEnd`);
     /// how many records.
+    ///
+    /// A function whose checkpoint says how far it has read clears it before: else a
+    /// run that dies between the two is repeated from that checkpoint, tracks anew,
+    /// and deletes all that came before it.
     ///
     /// # Errors
     /// When the database fails.

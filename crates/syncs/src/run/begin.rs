@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::Claim;
 use crate::context::{Begun, written};
 use crate::functions::Recorded;
-use crate::sync::{RUNNING, RunSync, Sync, checkpoint_key, schedule_key};
+use crate::sync::{LEAVING, RUNNING, RunSync, Sync, checkpoint_key, schedule_key};
 use crate::variant::stream;
 use crate::{Error, Facts, RunResult, counts};
 
@@ -65,7 +65,7 @@ pub(super) async fn begin(
     };
     Ok(Some(Begun {
         result: counts::read(sync.run_result.as_ref()),
-        is_fresh: sync.run_is_initial && !has_checkpoint,
+        is_fresh: !has_checkpoint,
         fence: claim.fence,
         facts: Facts {
             environment: job.environment,
@@ -159,7 +159,8 @@ async fn begin_locked(
     Ok(Some((sync, function, integration, connection_id)))
 }
 
-/// Refuses earlier runs in the records, and empties what is to be emptied.
+/// Refuses earlier runs in the records, and empties what is to be emptied: here
+/// alone a run makes its streams.
 pub(super) async fn prepare(
     core: &Core,
     store: &Store,
@@ -175,6 +176,14 @@ pub(super) async fn prepare(
         }
     }
     reach("sync.emptied");
+    if is_gone(core, sync).await? {
+        // It was deleted after this run began, and its streams, perhaps, before they
+        // were made here.
+        for model in &function.models {
+            store.drop_taken(&stream(sync, model), claim.fence).await?;
+        }
+        return Err(Error::Stale);
+    }
     if sync.is_empty_due() {
         let row = syncs::table
             .find((sync.environment_id, sync.id))
@@ -185,4 +194,15 @@ pub(super) async fn prepare(
             .await?;
     }
     Ok(())
+}
+
+/// Whether a sync is deleted, or is about to be.
+async fn is_gone(core: &Core, sync: &Sync) -> Result<bool, Error> {
+    let there = syncs::table
+        .find((sync.environment_id, sync.id))
+        .filter(syncs::state.ne(LEAVING));
+    let is_there: bool = diesel::select(diesel::dsl::exists(there))
+        .get_result(&mut *core.db.conn().await?)
+        .await?;
+    Ok(!is_there)
 }

@@ -2,8 +2,10 @@
 //! variant.
 
 use http::Method;
-use linkspan_syncs::{Error, Execution, Name, Natives, RunContext, Running};
-use serde_json::{Map, Value};
+use linkspan_syncs::{
+    Claim, Error, Execution, Name, Natives, Reason, RunContext, RunSync, Running, Stopping,
+};
+use serde_json::{Map, Value, json};
 
 use crate::world::{World, save};
 
@@ -190,10 +192,54 @@ async fn a_variant_that_runs_is_deleted_when_its_run_has_ended() {
         matches!(early, Err(Error::VariantIsLeaving(_))),
         "{early:?}"
     );
+    let body = json!({ "provider_config_key": "demo", "connection_id": "one" });
+    let early = world.app.post("/sync/items/variant/big", body).await;
+    assert_eq!((early.status.as_u16(), &*early.code()), (409, "conflict"));
     world.until_number("SELECT count(*) FROM syncs", 1).await;
     world.until_number(streams, 0).await;
     linkspan_syncs::create_variant(core, environment, of, &name)
         .await
         .unwrap();
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_begins_while_its_sync_is_deleted_leaves_nothing() {
+    let mut world = World::idle().await;
+    world.record(|function| function.auto_start = false).await;
+    world.work(Natives::new()).await;
+    let sync = world.until("it is there", |_| true).await.id;
+    world.stop_worker().await;
+    // It has begun, and comes to no stream.
+    let admin = world.admin().await;
+    admin
+        .batch_execute("BEGIN; LOCK TABLE records.streams IN SHARE MODE")
+        .await
+        .unwrap();
+    let functions = Natives::new().with("items", leaving);
+    let job = RunSync {
+        environment: world.environment,
+        sync,
+        reason: Reason::Triggered,
+    };
+    let claim = Claim {
+        job: 1,
+        fence: 1_000,
+        attempt: 1,
+    };
+    let stopping = Stopping::new();
+    let core = &world.app.core;
+    let run = linkspan_syncs::run(core, &world.store, &functions, &job, claim, &stopping);
+    let deleted = async {
+        let waits = "SELECT count(*) FROM pg_locks WHERE NOT granted \
+            AND relation = 'records.streams'::regclass";
+        world.until_number(waits, 1).await;
+        let delete = "DELETE FROM syncs; COMMIT";
+        admin.batch_execute(delete).await.unwrap();
+    };
+    let (ended, ()) = tokio::join!(run, deleted);
+    assert!(matches!(ended, Err(Error::Stale)), "{ended:?}");
+    let streams = "SELECT count(*) FROM records.streams";
+    assert_eq!(world.number(streams).await, 0);
     world.end().await;
 }

@@ -53,8 +53,8 @@ fn pages(context: &RunContext) -> Running<'_> {
             value.insert("next".to_owned(), (page + 1).into());
             context.save_checkpoint(value).await?;
         }
-        context.track_deletes_end("Item").await?;
-        context.clear_checkpoint().await
+        context.clear_checkpoint().await?;
+        context.track_deletes_end("Item").await.map(drop)
     })
 }
 
@@ -120,6 +120,8 @@ async fn a_worker_may_be_killed_at_every_point_of_a_run() {
         ("sync.saved", 2),
         ("sync.checkpointed", 1),
         ("sync.checkpointed", 2),
+        ("sync.cleared", 0),
+        ("records.piece", 0),
         ("sync.ran", 0),
         ("sync.finished", 0),
     ] {

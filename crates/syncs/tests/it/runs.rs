@@ -212,3 +212,34 @@ async fn deletes_are_tracked_by_a_run_when_its_function_says_so() {
     }
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_without_a_checkpoint_does_not_count_what_the_dead_attempt_saw() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let whole = native(move |context| {
+        let run = counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            match run {
+                0 => save(context, &["a", "b"], 1).await,
+                1 => {
+                    save(context, &["a"], 1).await?;
+                    Err(Failure::Outage("cut off".to_owned()))
+                }
+                // Gone from the API since.
+                _ => save(context, &["b"], 1).await,
+            }
+        })
+    });
+    let world = World::new(Natives::new().with("items", whole)).await;
+    world.record(|function| function.track_deletes = true).await;
+    let finished = "SELECT count(*) FROM jobs.finished WHERE kind = 'syncs.run'";
+    world.until_number(finished, 1).await;
+    linkspan_syncs::trigger(&world.app.core, &world.scope(&[]), Opts::default())
+        .await
+        .unwrap();
+    world.until_number(finished, 2).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    assert_eq!(world.items().await, [("b".to_owned(), 1)]);
+    world.end().await;
+}

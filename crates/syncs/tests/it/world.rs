@@ -205,12 +205,17 @@ impl World {
         .await;
     }
 
-    pub(crate) async fn execute(&self, sql: &str) {
+    /// A connection of its own, past everything.
+    pub(crate) async fn admin(&self) -> tokio_postgres::Client {
         let url = self.app.database.direct_url();
         let connected = tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.unwrap();
         tokio::spawn(connection);
-        client.batch_execute(sql).await.unwrap();
+        client
+    }
+
+    pub(crate) async fn execute(&self, sql: &str) {
+        self.admin().await.batch_execute(sql).await.unwrap();
     }
 
     pub(crate) async fn delete_connection(&self) {

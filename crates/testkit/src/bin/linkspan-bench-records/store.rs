@@ -112,6 +112,7 @@ impl Bench {
             };
             tasks.spawn(async move {
                 let mut done = 0;
+                store.take(&name, 1).await?;
                 for page in pages {
                     let outcome = store.batch_save(&name, page, Writer::fenced(1)).await?;
                     done += expected(&outcome);
