@@ -30,5 +30,5 @@ pub use enqueue::{Enqueued, NewJob, enqueue};
 pub use error::Error;
 pub use kind::{Kind, Priority};
 pub use lease::recover;
-pub use settle::{Outcome, Settled, Settlement, settle};
+pub use settle::{Outcome, Settled, Settlement, settle, settle_knowing};
 pub use wake::Waker;

@@ -4,12 +4,31 @@
 //! (`parked`), once, so that nobody passes it again; whoever frees a place brings
 //! the first of them back.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use diesel::sql_query;
 use diesel::sql_types::{Array, Integer, Nullable, Text};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
 
 use crate::Error;
+
+/// What a process knows of limits: that there are none, as far as it has seen, or that
+/// there are some. Claims and settlements are spared half of their work while nobody
+/// has one, and find out by themselves when somebody gets the first. Limits are never
+/// deleted, so that it is known for good.
+#[derive(Debug, Default)]
+pub struct Known(AtomicBool);
+
+impl Known {
+    pub(crate) fn is_limited(&self) -> bool {
+        AtomicBool::load(&self.0, Ordering::Relaxed)
+    }
+
+    pub(crate) fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 /// Lets at most `max_running` jobs with this group or tenant run at once; `None`
 /// takes the limit away. Jobs that run already are not counted in a limit that

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel::{QueryableByName, sql_query};
 use diesel_async::RunQueryDsl;
 use linkspan_db::Connection;
 
 use crate::enqueue::milliseconds;
+use crate::limits::Known;
 use crate::{Claimed, Error, limits, unknown};
 
 /// The longest error that is kept, in bytes.
@@ -153,6 +154,33 @@ const SETTLE: &str = "WITH said AS MATERIALIZED ( \
     SELECT id, CASE WHEN counts_in_group THEN group_key END AS in_group, \
         CASE WHEN counts_in_tenant THEN tenant END AS in_tenant FROM mine";
 
+/// The same for jobs that all have succeeded, where nobody has a limit. When somebody
+/// has one, this settles nothing and says so.
+const SETTLE_SUCCEEDED: &str = "WITH said AS MATERIALIZED ( \
+        SELECT * FROM unnest($1, $2, $3) AS s (id, fence, text) \
+        WHERE NOT EXISTS (SELECT FROM jobs.limits)), \
+    mine AS MATERIALIZED ( \
+        SELECT j.id, s.text FROM said s JOIN jobs.jobs j ON j.id = s.id \
+        WHERE j.fence = s.fence AND j.worker IS NOT NULL ORDER BY j.id FOR UPDATE OF j), \
+    gone AS ( \
+        DELETE FROM jobs.jobs j USING mine m WHERE j.id = m.id RETURNING j.*, m.text), \
+    kept AS ( \
+        INSERT INTO jobs.finished (id, kind, tenant, group_key, outcome, attempt, schedule_id, \
+            worker, enqueued_at, started_at, output) \
+        SELECT id, kind, tenant, group_key, 'succeeded', attempt, schedule_id, worker, \
+            enqueued_at, started_at, text::json FROM gone) \
+    SELECT is_limited, m.id FROM (SELECT EXISTS (SELECT FROM jobs.limits) AS is_limited) l \
+    LEFT JOIN mine m ON true";
+
+#[derive(QueryableByName)]
+struct Succeeded {
+    /// Whether anybody has a limit.
+    #[diesel(sql_type = Bool)]
+    is_limited: bool,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    id: Option<i64>,
+}
+
 #[derive(QueryableByName)]
 struct Row {
     #[diesel(sql_type = BigInt)]
@@ -171,8 +199,38 @@ struct Row {
 /// When the database fails. The statement may have taken effect all the same;
 /// repeating it is harmless, and then returns fewer ids.
 pub async fn settle(conn: &mut Connection, all: &[Settlement]) -> Result<Settled, Error> {
+    settle_knowing(conn, all, &Known::default()).await
+}
+
+/// The same with what this process knows of limits.
+///
+/// # Errors
+/// As [`settle`].
+pub async fn settle_knowing(
+    conn: &mut Connection,
+    all: &[Settlement],
+    known: &Known,
+) -> Result<Settled, Error> {
     if all.is_empty() {
         return Ok(Settled::default());
+    }
+    let succeeded = |one: &Settlement| matches!(one.outcome, Outcome::Succeeded(_));
+    if !known.is_limited() && all.iter().all(succeeded) {
+        let rows: Vec<Succeeded> = sql_query(SETTLE_SUCCEEDED)
+            .bind::<Array<BigInt>, _>(all.iter().map(|s| s.id).collect::<Vec<_>>())
+            .bind::<Array<BigInt>, _>(all.iter().map(|s| s.fence).collect::<Vec<_>>())
+            .bind::<Array<Nullable<Text>>, _>(
+                all.iter().map(|s| text(&s.outcome)).collect::<Vec<_>>(),
+            )
+            .load(conn)
+            .await?;
+        if !rows.iter().any(|row| row.is_limited) {
+            return Ok(Settled {
+                ids: rows.into_iter().filter_map(|row| row.id).collect(),
+                unparked: 0,
+            });
+        }
+        known.note();
     }
     let resolved;
     let all = match all.iter().any(|one| one.outcome == Outcome::Unknown) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use linkspan_db::Database;
 use linkspan_jobs::claim::{Claim, Reach, WINDOW, claim_but};
-use linkspan_jobs::{Claimed, Error, Outcome, Settlement, Waker, lease, unknown, wake};
+use linkspan_jobs::{Claimed, Error, Outcome, Settlement, Waker, lease, limits, unknown, wake};
 use linkspan_shared::breakpoint;
 use secrecy::SecretString;
 use tokio::sync::{Notify, mpsc};
@@ -62,6 +62,7 @@ pub(crate) struct Worker {
     pub(crate) heart_wake: Notify,
     pub(crate) registry: Registry,
     pub(crate) foreign: Foreign,
+    pub(crate) limits: limits::Known,
     busy: AtomicUsize,
     freed: Notify,
 }
@@ -104,7 +105,14 @@ impl Worker {
     async fn claim(&self, count: usize, window: usize, reach: Reach) -> Result<Claim, Error> {
         let mut conn = self.db.conn().await?;
         let others = self.foreign.left();
-        let call = claim_but(&mut conn, self.id, count, window, reach, &others);
+        let call = claim_but(
+            &mut conn,
+            self.id,
+            count,
+            window,
+            reach,
+            (&others, &self.limits),
+        );
         let call = within(self.patience(), call).await;
         heard(conn, call)
     }
@@ -166,6 +174,7 @@ pub fn start(db: Database, waker: Waker, registry: Registry, settings: Settings)
         heart_wake: Notify::new(),
         registry,
         foreign: Foreign::default(),
+        limits: limits::Known::default(),
         busy: AtomicUsize::new(0),
         freed: Notify::new(),
     });

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use linkspan_jobs::{limits, recover};
+use linkspan_jobs::claim::{Reach, WINDOW, claim_but};
+use linkspan_jobs::{Claimed, Outcome, Settlement, limits, recover, settle_knowing};
 
 use crate::world::{World, job, numbers};
 
@@ -185,4 +186,61 @@ async fn what_is_as_large_as_can_be_stops_neither_claims_nor_recovery() {
     assert_eq!(world.count(dead).await, 2);
     assert_eq!(world.running("g").await, (0, 0));
     assert_eq!(world.running("t").await, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_knew_of_no_limit_keeps_the_first_that_comes() {
+    let world = World::new().await;
+    let known = limits::Known::default();
+    let take = async |count| {
+        let kinds = (&[][..], &known);
+        let mut conn = world.conn().await;
+        let claim = claim_but(&mut conn, world.worker, count, WINDOW, Reach::All, kinds).await;
+        claim.unwrap()
+    };
+    let succeed = async |jobs: &[Claimed]| {
+        let done = |job| Settlement::new(job, Outcome::Succeeded(None));
+        let all: Vec<_> = jobs.iter().map(done).collect();
+        let mut conn = world.conn().await;
+        let settled = settle_knowing(&mut conn, &all, &known).await.unwrap();
+        assert_eq!(settled.ids.len(), jobs.len());
+        settled.unparked
+    };
+    let jobs: Vec<_> = (1..=9).map(|n| job(n).group("slow")).collect();
+    world.add(&jobs).await;
+    let free = take(4).await.jobs;
+    assert_eq!(free.len(), 4);
+    assert_eq!(succeed(&free[..2]).await, 0);
+
+    limits::set(&mut *world.conn().await, "slow", Some(2))
+        .await
+        .unwrap();
+    // Those that ran before do not count, and give no place when they end.
+    let limited = take(9).await;
+    assert_eq!((limited.jobs.len(), limited.parked), (2, 3));
+    assert_eq!(succeed(&free[2..]).await, 0);
+    assert_eq!(world.running("slow").await, (2, 2));
+    assert_eq!(succeed(&limited.jobs).await, 2);
+    assert_eq!(world.running("slow").await, (0, 0));
+    assert_eq!(take(9).await.jobs.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_settles_before_it_has_seen_a_limit_gives_the_place_back() {
+    let world = World::new().await;
+    limits::set(&mut *world.conn().await, "slow", Some(1))
+        .await
+        .unwrap();
+    world
+        .add(&[job(1).group("slow"), job(2).group("slow")])
+        .await;
+    let first = world.take(2).await;
+    assert_eq!(world.running("slow").await, (1, 1));
+    // Another process, which has claimed nothing.
+    let done = [Settlement::new(&first[0], Outcome::Succeeded(None))];
+    let known = limits::Known::default();
+    let settled = settle_knowing(&mut *world.conn().await, &done, &known).await;
+    assert_eq!(settled.unwrap().unparked, 1);
+    assert_eq!(world.running("slow").await, (0, 0));
+    assert_eq!(numbers(&world.take(2).await), [2]);
 }

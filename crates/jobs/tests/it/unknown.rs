@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use linkspan_jobs::claim::{Reach, claim_but};
+use linkspan_jobs::limits::Known;
 use linkspan_jobs::{Kind as _, Outcome, dead, lease, unknown};
 use uuid::Uuid;
 
@@ -125,7 +126,15 @@ async fn a_claim_leaves_to_others_what_they_know() {
     world
         .run("UPDATE jobs.jobs SET kind = 'test.old' WHERE payload::text = '2'")
         .await;
-    let mine = claim_but(&mut conn, world.worker, 10, 10, Reach::All, &known).await;
+    let mine = claim_but(
+        &mut conn,
+        world.worker,
+        10,
+        10,
+        Reach::All,
+        (&known, &Known::default()),
+    )
+    .await;
     assert_eq!(numbers(&mine.unwrap().jobs), [2]);
     assert_eq!(numbers(&world.take(10).await), [1]);
     // A worker that is gone knows nothing.
