@@ -12,6 +12,7 @@ mod app;
 mod database;
 mod process;
 mod relocate;
+pub mod upstream;
 pub mod workload;
 
 pub use app::{AnotherServer, Reply, TestApp};

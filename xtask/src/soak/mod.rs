@@ -44,6 +44,17 @@ enum Run {
         #[arg(long, default_value_t = 2000)]
         count: u64,
     },
+    /// Kill and stop four processes that run a thousand syncs, and look in the end
+    /// whether each has exactly the records that there are to be had.
+    Sync {
+        /// Names the sequence of what is done to syncs and workers; a new one unless it
+        /// is given.
+        #[arg(long)]
+        seed: Option<u64>,
+        /// How many faults.
+        #[arg(long, default_value_t = 2000)]
+        count: u64,
+    },
 }
 
 impl Run {
@@ -65,6 +76,7 @@ impl Run {
                 ("linkspan", told)
             }
             Self::Jobs { seed, count } => ("linkspan-test-worker", of("jobs", seed, count)),
+            Self::Sync { seed, count } => ("linkspan-test-worker", of("sync", seed, count)),
         }
     }
 }

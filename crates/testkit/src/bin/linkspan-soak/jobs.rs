@@ -1,25 +1,21 @@
 //! `soak jobs`: jobs of several kinds flow while the four processes that run them
 //! are killed and stopped; in the end nothing is lost and nothing stale counts.
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::cell::Cell;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use linkspan_jobs::cancel::{Which, cancel};
 use linkspan_jobs::{NewJob, enqueue, limits, schedules};
 use linkspan_shared::db::{Connection, Database, scalar};
 use linkspan_testkit::workload::{self, Hopeless, Link, Wait, Work};
-use linkspan_testkit::{TestDatabase, WorkerProcess, WorkerProgram};
-use rustix::process::Signal;
+use linkspan_testkit::{TestDatabase, WorkerProgram};
 
-use crate::plan::{Fault, Moment};
+use crate::blows::{Blow, Order, hurt};
 use crate::random::Random;
 
 const LEASE: Duration = Duration::from_millis(600);
-/// Processes that work, each of which is hurt in turn.
-const WORKERS: u64 = 4;
 /// How long the rest may take when nobody is hurt any more.
 const END: Duration = Duration::from_secs(180);
 /// Groups that jobs are of; the first ones have limits.
@@ -40,8 +36,7 @@ const POINTS: [&str; 9] = [
 
 /// What a round does, drawn before it happens.
 struct Round {
-    fault: Fault,
-    moment: Moment,
+    blow: Blow,
     /// Of each job: which, and how.
     jobs: Vec<NewJob>,
     /// A group whose jobs are cancelled.
@@ -52,20 +47,11 @@ struct Round {
 
 impl Round {
     fn draw(random: &mut Random, n: u64) -> Result<Self> {
-        let millis = Duration::from_millis;
-        let fault = match random.below(10) {
-            0..6 => Fault::Kill,
-            _ => Fault::Pause(millis(random.below(1_500))),
-        };
-        let moment = match random.below(2) {
-            0 => Moment::Point(random.one_of(&POINTS)),
-            _ => Moment::After(millis(random.below(120))),
-        };
+        let blow = Blow::draw(random, &POINTS);
         let count = 2 + random.below(6);
         let jobs = (0..count).map(|index| draw_job(random, n, index));
         Ok(Self {
-            fault,
-            moment,
+            blow,
             jobs: jobs.collect::<Result<_>>()?,
             cancelled: (random.below(12) == 0).then(|| random.below(GROUPS)),
             schedule: random.below(8),
@@ -100,8 +86,6 @@ fn draw_job(random: &mut Random, n: u64, index: u64) -> Result<NewJob> {
 /// What a run has found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
-    kills: u64,
-    pauses: u64,
     added: i64,
     refused: i64,
     wrong: Vec<String>,
@@ -126,18 +110,23 @@ pub(crate) async fn run(program: PathBuf, seed: u64, count: u64) -> Result<()> {
         arguments: vec!["--lease-ms".to_owned(), LEASE.as_millis().to_string()],
         variables: Vec::new(),
     };
-    let ground = Ground {
+    let order = Order {
         seed,
         count,
-        db: db.clone(),
-        program,
-        next: AtomicU64::new(0),
-        findings: Mutex::default(),
+        lease: LEASE,
     };
-    let lanes = (0..WORKERS).map(|number| lane(&ground, folder.path(), number));
-    let workers = futures_util::future::try_join_all(lanes).await?;
-    let findings = ground.findings.into_inner();
-    let mut findings = findings.unwrap_or_else(PoisonError::into_inner);
+    let added_by_rounds = Cell::new(0);
+    let before = async |n, mut random| {
+        let round = Round::draw(&mut random, n)?;
+        let added = add(&db, &round).await?;
+        added_by_rounds.set(added_by_rounds.get() + added);
+        Ok(round.blow)
+    };
+    let (blows, workers) = hurt(&program, folder.path(), order, before).await?;
+    let mut findings = Findings {
+        added: added_by_rounds.get(),
+        ..Findings::default()
+    };
     finish(&db, &mut findings).await?;
     for worker in workers {
         worker.stop().await?;
@@ -146,8 +135,8 @@ pub(crate) async fn run(program: PathBuf, seed: u64, count: u64) -> Result<()> {
     println!(
         "\nseed {seed}, {count} faults: {} kills and {} pauses in {:.0} s\n\
          {} jobs enqueued; effects that the store refused to a stale holder: {}",
-        findings.kills,
-        findings.pauses,
+        blows.kills,
+        blows.pauses,
         begun.elapsed().as_secs_f64(),
         findings.added,
         findings.refused,
@@ -159,51 +148,6 @@ pub(crate) async fn run(program: PathBuf, seed: u64, count: u64) -> Result<()> {
     }
     println!("nothing lost, nothing stale accepted, no counter off, no worker left");
     Ok(())
-}
-
-/// What all lanes share.
-struct Ground {
-    seed: u64,
-    count: u64,
-    db: Database,
-    program: WorkerProgram,
-    next: AtomicU64,
-    findings: Mutex<Findings>,
-}
-
-impl Ground {
-    fn note(&self, what: impl FnOnce(&mut Findings)) {
-        what(&mut self.findings.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-/// One round after the other, with a worker of its own. What round number N adds
-/// and does depends on the seed and on N alone. The worker that is left.
-async fn lane(ground: &Ground, folder: &Path, number: u64) -> Result<WorkerProcess> {
-    let file = folder.join(format!("worker-{number}"));
-    let mut victim = WorkerProcess::start(&ground.program, &file).await?;
-    loop {
-        let n = ground.next.fetch_add(1, Ordering::Relaxed);
-        if n >= ground.count {
-            return Ok(victim);
-        }
-        let round = Round::draw(&mut Random::new(ground.seed, n), n)?;
-        let added = add(&ground.db, &round).await?;
-        ground.note(|findings| findings.added += added);
-        hurt(&ground.program, &mut victim, &file, &round)
-            .await
-            .with_context(|| format!("round {n} of seed {}", ground.seed))?;
-        ground.note(|findings| {
-            match round.fault {
-                Fault::Kill => findings.kills += 1,
-                Fault::Pause(_) => findings.pauses += 1,
-            }
-            let faults = findings.kills + findings.pauses;
-            if faults.is_multiple_of(100) {
-                println!("{faults} faults, {} jobs enqueued", findings.added);
-            }
-        });
-    }
 }
 
 async fn prepare(conn: &mut Connection) -> Result<()> {
@@ -238,48 +182,6 @@ async fn add(db: &Database, round: &Round) -> Result<i64> {
     let due = "UPDATE jobs.schedules SET next_at = now() WHERE next_at > now()";
     conn.client().batch_execute(due).await?;
     Ok(i64::try_from(added)?)
-}
-
-async fn hurt(
-    program: &WorkerProgram,
-    victim: &mut WorkerProcess,
-    file: &Path,
-    round: &Round,
-) -> Result<()> {
-    let (what, signal) = match round.fault {
-        Fault::Kill => ("kill", Signal::KILL),
-        Fault::Pause(_) => ("stop", Signal::STOP),
-    };
-    match round.moment {
-        Moment::After(long) => {
-            tokio::time::sleep(long).await;
-            victim.signal(signal)?;
-        }
-        Moment::Point(point) => {
-            WorkerProcess::arm(file, point, what)?;
-            let is_there = async {
-                while victim.is_armed() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            // Others may have done what there was to do.
-            if tokio::time::timeout(LEASE * 2, is_there).await.is_err() {
-                let _ = std::fs::remove_file(file);
-                victim.signal(signal)?;
-            }
-        }
-    }
-    match round.fault {
-        Fault::Kill => {
-            victim.ended().await?;
-            *victim = WorkerProcess::start(program, file).await?;
-        }
-        Fault::Pause(long) => {
-            tokio::time::sleep(long).await;
-            victim.signal(Signal::CONT)?;
-        }
-    }
-    Ok(())
 }
 
 /// Nobody is hurt any more: all that is left is worked off.

@@ -3,11 +3,13 @@
 
 mod api;
 mod auth;
+mod blows;
 mod excuse;
 mod jobs;
 mod plan;
 mod process;
 mod random;
+mod sync;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,6 +61,18 @@ enum Run {
         #[arg(long)]
         count: u64,
     },
+    /// Syncs, while the processes that run them are killed and stopped.
+    Sync {
+        /// The `linkspan-test-worker` that is tried.
+        #[arg(long)]
+        program: PathBuf,
+        /// Names the sequence of what is done to syncs and to their workers.
+        #[arg(long)]
+        seed: u64,
+        /// How many faults.
+        #[arg(long)]
+        count: u64,
+    },
 }
 
 #[tokio::main]
@@ -82,6 +96,11 @@ async fn main() -> ExitCode {
             seed,
             count,
         } => jobs::run(program, seed, count).await,
+        Run::Sync {
+            program,
+            seed,
+            count,
+        } => Box::pin(sync::run(program, seed, count)).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
