@@ -31,7 +31,9 @@ pub struct Arrange {
 impl Kind for Arrange {
     const NAME: &'static str = "syncs.arrange";
     const RUN_LIMIT: Duration = Duration::from_secs(3_600);
-    const MAX_ATTEMPTS: u16 = 10;
+    /// Connections without their syncs would go unnoticed, and each attempt finds more of
+    /// them done: workers that die, however many, only delay it.
+    const MAX_ATTEMPTS: u16 = 1_000;
 }
 
 impl Arrange {
