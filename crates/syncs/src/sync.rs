@@ -222,13 +222,19 @@ pub struct RunSync {
     pub reason: Reason,
 }
 
+impl RunSync {
+    /// How often a run is begun. Only what is lost by no fault of the function is
+    /// repeated: a worker that died, a database that was away.
+    pub(crate) const ATTEMPTS: u16 = 6;
+}
+
 impl Kind for RunSync {
     const NAME: &'static str = "syncs.run";
     /// A day.
     const RUN_LIMIT: Duration = Duration::from_secs(86_400);
-    /// Only what is lost by no fault of the function is repeated: a worker that
-    /// died, a database that was away.
-    const MAX_ATTEMPTS: u16 = 6;
+    /// After [`Self::ATTEMPTS`] the next one only writes down that the run has failed,
+    /// and has follow what was to follow it: a dead job would do neither.
+    const MAX_ATTEMPTS: u16 = 1_000;
 }
 
 /// Runs a sync once more after the run that is ending.

@@ -114,13 +114,20 @@ impl TestApp {
     /// # Panics
     /// When anything does not start.
     pub async fn start_with(settings: &[(&str, &str)]) -> Self {
-        Self::try_start(settings)
+        Self::start_on(TestDatabase::new().await, settings).await
+    }
+
+    /// Starts everything on this database.
+    ///
+    /// # Panics
+    /// When anything does not start.
+    pub async fn start_on(database: TestDatabase, settings: &[(&str, &str)]) -> Self {
+        Self::try_start(database, settings)
             .await
             .unwrap_or_else(|error| panic!("the test app did not start: {error:#}"))
     }
 
-    async fn try_start(settings: &[(&str, &str)]) -> Result<Self> {
-        let database = TestDatabase::new().await;
+    async fn try_start(database: TestDatabase, settings: &[(&str, &str)]) -> Result<Self> {
         let config = config(&database, settings)?;
         let (core, log_writer) = assemble(&config).await?;
         let keys = bootstrap::run(&core.db, &core.vault, "test").await?;

@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use linkspan_shared::db::migrate::{self, Group};
 use linkspan_shared::db::{self, Database};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio_postgres::NoTls;
 use url::Url;
 use uuid::Uuid;
+
+use crate::OwnPostgres;
 
 /// Where tests connect as the app does: the server, or a pooler before it.
 const APP_URL: &str = "LINKSPAN_TEST_DATABASE_URL";
@@ -53,6 +55,21 @@ impl TestDatabase {
         }
     }
 
+    /// Makes a database from the template on a server that is a test's own.
+    ///
+    /// # Panics
+    /// When that does not run.
+    pub async fn on(own: &OwnPostgres) -> Self {
+        let cloned = async {
+            let url: Url = own.url().expose_secret().parse()?;
+            Self::clone_at(&template(&url).await?, url.clone(), url).await
+        };
+        match cloned.await {
+            Ok(database) => database,
+            Err(error) => panic!("no test database: {error:#}"),
+        }
+    }
+
     async fn create() -> Result<Self> {
         let template = template(&variable(ADMIN_URL)?).await?;
         Self::clone_of(&template).await
@@ -61,6 +78,10 @@ impl TestDatabase {
     async fn clone_of(template: &str) -> Result<Self> {
         let admin = variable(ADMIN_URL)?;
         let app = variable(APP_URL).unwrap_or_else(|_| admin.clone());
+        Self::clone_at(template, admin, app).await
+    }
+
+    async fn clone_at(template: &str, admin: Url, app: Url) -> Result<Self> {
         let name = format!("test_{}", Uuid::now_v7().simple());
         execute(
             &admin,

@@ -10,6 +10,7 @@
 
 mod app;
 mod database;
+mod own;
 mod process;
 mod relocate;
 pub mod upstream;
@@ -17,5 +18,6 @@ pub mod workload;
 
 pub use app::{AnotherServer, Reply, TestApp};
 pub use database::TestDatabase;
+pub use own::OwnPostgres;
 pub use process::{WorkerProcess, WorkerProgram};
 pub use relocate::{relocate, relocated};

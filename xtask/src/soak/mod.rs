@@ -51,8 +51,8 @@ enum Run {
         /// is given.
         #[arg(long)]
         seed: Option<u64>,
-        /// How many faults.
-        #[arg(long, default_value_t = 2000)]
+        /// How many faults, of which four in five kill.
+        #[arg(long, default_value_t = 2500)]
         count: u64,
     },
 }

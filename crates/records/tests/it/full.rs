@@ -8,9 +8,9 @@ use std::process::Command;
 
 use linkspan_localdb::Account;
 use linkspan_records::{Action, Error, Outcome, Writer};
+use linkspan_testkit::OwnPostgres;
 use tempfile::TempDir;
 
-use crate::own::Own;
 use crate::world::{World, raw};
 
 /// Records of 2 MB that do not compress, and two small ones.
@@ -120,7 +120,7 @@ async fn a_batch_for_which_the_disk_has_no_room_changes_nothing() {
         println!("no disk can be mounted here; the next test has a limit instead");
         return;
     };
-    let own = Own::start();
+    let own = OwnPostgres::new();
     let world = World::at(own.url()).await;
     let place = disk.path.display();
     world
@@ -137,7 +137,7 @@ async fn a_batch_for_which_the_disk_has_no_room_changes_nothing() {
 
 /// The server's processes may write no file larger than this many bytes. Told as
 /// the server's user: root itself may lack the right in a container.
-fn limit(own: &Own, size: &str) {
+fn limit(own: &OwnPostgres, size: &str) {
     let children = format!("/proc/{0}/task/{0}/children", own.pid());
     let children = fs::read_to_string(children).unwrap();
     let children = children.split_whitespace().map(str::to_owned);
@@ -156,7 +156,7 @@ fn limit(own: &Own, size: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_batch_that_the_system_does_not_let_postgres_store_changes_nothing() {
-    let own = Own::start();
+    let own = OwnPostgres::new();
     let world = World::at(own.url()).await;
     // The files of Postgres' log have 16 MiB, and are not what is to fail.
     limit(&own, "17825792");

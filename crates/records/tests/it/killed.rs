@@ -23,11 +23,11 @@ use linkspan_shared::breakpoint;
 use linkspan_shared::db::{Database, Settings};
 use linkspan_shared::tenancy::EnvironmentId;
 use linkspan_shared::vault::{Keyring, Vault};
+use linkspan_testkit::OwnPostgres;
 use rustix::process::{Signal, getpid, kill_process};
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use crate::own::Own;
 use crate::world::{World, raw};
 
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -362,7 +362,7 @@ async fn a_writer_goes_on_when_postgres_has_ended_its_connections() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_restarted_in_the_midst_of_a_batch_has_all_of_it_or_nothing() {
-    let mut own = Own::start();
+    let mut own = OwnPostgres::new();
     let world = World::at(own.url()).await;
     save(&world.store, &world.name, 0, 0).await;
     let points = ["compared", "committed", "locked", "written"];

@@ -10,7 +10,6 @@ mod dropping;
 mod full;
 mod killed;
 mod merging;
-mod own;
 mod pruning;
 mod reading;
 mod rotating;

@@ -136,7 +136,9 @@ async fn begin_locked(
         .set((
             (
                 syncs::is_reset_due.eq(false),
-                syncs::is_again_due.eq(false),
+                // What is to follow the run follows it also when it is repeated: the
+                // repeat may begin in the middle.
+                syncs::is_again_due.eq(is_repeated && sync.is_again_due),
                 syncs::synced_at.eq(synced_at),
                 syncs::run_job.eq(claim.job),
                 syncs::run_fence.eq(claim.fence),

@@ -125,6 +125,11 @@ pub async fn run(
     let function = functions.find(&begun.function).await;
     let context = RunContext::new(core, store, begun, stopping.token.clone());
     let result = match function {
+        _ if claim.attempt > RunSync::ATTEMPTS => Err(Failure::new(format!(
+            "each of its {} attempts was cut off: its worker died, perhaps for want of memory, \
+             or the database was away",
+            RunSync::ATTEMPTS
+        ))),
         Some(function) => {
             let work = run.work(&*function, &context);
             within(work, stopping).await
@@ -239,7 +244,7 @@ impl Run<'_> {
             }
             None => {}
         }
-        let is_last = self.claim.attempt >= RunSync::MAX_ATTEMPTS;
+        let is_last = self.claim.attempt >= RunSync::ATTEMPTS;
         match failure {
             Failure::Replaced(message) => {
                 operation.fail(None, message);

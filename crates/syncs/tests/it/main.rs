@@ -11,5 +11,6 @@ mod checkpoints;
 mod deleting;
 mod killed;
 mod living;
+mod restarted;
 mod runs;
 mod world;

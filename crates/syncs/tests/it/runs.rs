@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use linkspan_syncs::{Execution, Failure, Natives, Opts, RunContext, Running, State, native};
+use linkspan_syncs::{
+    Execution, Failure, Natives, Opts, RunContext, Running, State, SyncFunction, native,
+};
 use serde_json::{Map, json};
+use tokio::sync::Notify;
 
 use crate::world::{World, eventually, record, save};
 
@@ -27,6 +30,25 @@ fn changing(context: &RunContext) -> Running<'_> {
         context.log(linkspan_shared::logs::Level::Info, "all is well");
         Ok(())
     })
+}
+
+/// What the log says of so many runs, as soon as they are there: the last one first.
+async fn logged(world: &World, runs: usize) -> Vec<String> {
+    eventually("the runs are in the log", || async {
+        let mut texts = Vec::new();
+        let reply = world.app.get("/logs/operations?type=sync").await.json();
+        for one in reply["data"].as_array().unwrap() {
+            if one["action"] == "run" {
+                let path = format!("/logs/operations/{}", one["id"].as_str().unwrap());
+                let full = world.app.get(&path).await.json()["data"].clone();
+                assert_eq!(full["provider_config_key"], "demo");
+                assert_eq!(full["connection_id"], "one");
+                texts.push(full["messages"].to_string());
+            }
+        }
+        (texts.len() == runs).then_some(texts)
+    })
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,21 +81,7 @@ async fn a_run_counts_what_it_changes_and_is_in_the_log() {
     assert_eq!(status.checkpoint, Some(json!({ "run": 1 })));
     assert_eq!(status.record_count["Item"], 3);
 
-    let texts = eventually("both runs are in the log", || async {
-        let mut texts = Vec::new();
-        let reply = world.app.get("/logs/operations?type=sync").await.json();
-        for one in reply["data"].as_array().unwrap() {
-            if one["action"] == "run" {
-                let path = format!("/logs/operations/{}", one["id"].as_str().unwrap());
-                let full = world.app.get(&path).await.json()["data"].clone();
-                assert_eq!(full["provider_config_key"], "demo");
-                assert_eq!(full["connection_id"], "one");
-                texts.push(full["messages"].to_string());
-            }
-        }
-        (texts.len() == 2).then_some(texts)
-    })
-    .await;
+    let texts = logged(&world, 2).await;
     assert!(
         texts[0].contains("runs because it was triggered"),
         "{texts:?}"
@@ -241,5 +249,78 @@ async fn a_repeat_without_a_checkpoint_does_not_count_what_the_dead_attempt_saw(
     world.until_number(finished, 2).await;
     assert_eq!(runs.load(Ordering::SeqCst), 3);
     assert_eq!(world.items().await, [("b".to_owned(), 1)]);
+    world.end().await;
+}
+
+/// A function whose first attempt waits until it is told to go on, and is then cut off;
+/// how often it has begun, and the two moments.
+#[derive(Clone, Default)]
+struct CutOff {
+    begun: Arc<AtomicU32>,
+    first: Arc<Notify>,
+    go: Arc<Notify>,
+}
+
+impl CutOff {
+    fn function(&self) -> impl SyncFunction {
+        let cut_off = self.clone();
+        native(move |context| {
+            let CutOff { begun, first, go } = cut_off.clone();
+            Box::pin(async move {
+                if begun.fetch_add(1, Ordering::SeqCst) == 0 {
+                    first.notify_one();
+                    go.notified().await;
+                    return Err(Failure::Outage("cut off".to_owned()));
+                }
+                save(context, &["a"], 1).await
+            })
+        })
+    }
+
+    /// A world in which its first attempt is under way, and another run is to follow.
+    async fn under_way(&self) -> World {
+        let world = World::new(Natives::new().with("items", self.function())).await;
+        world.record(|_| ()).await;
+        self.first.notified().await;
+        linkspan_syncs::trigger(&world.app.core, &world.scope(&[]), Opts::default())
+            .await
+            .unwrap();
+        world
+    }
+}
+
+const ENDED: &str = "SELECT count(*) FROM jobs.finished WHERE kind = 'syncs.run' \
+    AND outcome = 'succeeded'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_to_follow_a_run_follows_it_also_when_the_run_is_repeated() {
+    let cut_off = CutOff::default();
+    let world = cut_off.under_way().await;
+    cut_off.go.notify_one();
+    world.until_number(ENDED, 2).await;
+    assert_eq!(cut_off.begun.load(Ordering::SeqCst), 3);
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_cut_off_six_times_has_failed_and_what_is_to_follow_it_does() {
+    let cut_off = CutOff::default();
+    let world = cut_off.under_way().await;
+    // As if five workers had died in it before.
+    world
+        .execute("UPDATE jobs.jobs SET attempt = 6 WHERE kind = 'syncs.run'")
+        .await;
+    cut_off.go.notify_one();
+    world.until_number(ENDED, 2).await;
+    // The attempt that was cut off, and the run that followed.
+    assert_eq!(cut_off.begun.load(Ordering::SeqCst), 2);
+    let status = world.statuses().await.remove(0);
+    assert_eq!(status.execution, Some(Execution::Success));
+    // The run that followed, the seventh attempt, and the one that was cut off.
+    let texts = logged(&world, 3).await;
+    assert!(
+        texts[1].contains("each of its 6 attempts was cut off"),
+        "{texts:?}"
+    );
     world.end().await;
 }

@@ -12,7 +12,7 @@ use linkspan_shared::db::{Database, scalar};
 use linkspan_shared::tenancy::EnvironmentId;
 use linkspan_shared::vault::Keyring;
 use linkspan_syncs::{Definition, Name, Natives, RunContext, Scope, Status};
-use linkspan_testkit::TestApp;
+use linkspan_testkit::{TestApp, TestDatabase};
 use linkspan_worker::kinds::{self, Retention};
 use linkspan_worker::{Running, Settings};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -101,9 +101,14 @@ impl World {
 
     /// The same without a worker.
     pub(crate) async fn idle() -> Self {
+        Self::on(TestDatabase::new().await).await
+    }
+
+    /// The same on this database.
+    pub(crate) async fn on(database: TestDatabase) -> Self {
         let key = Keyring::generate("test").unwrap();
-        let secret = key.expose_secret();
-        let app = TestApp::start_with(&[("LINKSPAN_VAULT_ROOT_KEYS", secret)]).await;
+        let settings = [("LINKSPAN_VAULT_ROOT_KEYS", key.expose_secret())];
+        let app = TestApp::start_on(database, &settings).await;
         app.create_demo("demo").await;
         let world = Self {
             store: Store::of(&app.core),
@@ -171,15 +176,19 @@ impl World {
 
     /// The ids and values of the model's live records, by id.
     pub(crate) async fn items(&self) -> Vec<(String, u64)> {
+        self.try_items().await.unwrap()
+    }
+
+    /// The same, unless a database fails.
+    pub(crate) async fn try_items(&self) -> Result<Vec<(String, u64)>, linkspan_syncs::Error> {
         let core = &self.app.core;
-        let number = number::find(core, self.environment, "demo", &self.connection).await;
-        let number = number.unwrap();
+        let number = number::find(core, self.environment, "demo", &self.connection).await?;
         let name = linkspan_records::StreamName::base(self.environment, number, "Item");
         let query = Query {
             limit: 10_000,
             ..Query::default()
         };
-        let page = self.store.list(&name, &query).await.unwrap();
+        let page = self.store.list(&name, &query).await?;
         let live = page.records.iter().filter(|r| r.deleted_at().is_none());
         let mut items: Vec<_> = live
             .map(|record| {
@@ -188,7 +197,7 @@ impl World {
             })
             .collect();
         items.sort();
-        items
+        Ok(items)
     }
 
     /// A number that a statement gives.

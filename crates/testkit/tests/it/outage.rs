@@ -2,73 +2,26 @@
 
 use std::time::{Duration, SystemTime};
 
-use linkspan_localdb::{Durability, LocalPostgres, Options};
 use linkspan_shared::db::migrate::{self, Group};
 use linkspan_shared::db::{Connection, scalar};
+use linkspan_testkit::OwnPostgres;
 use linkspan_testkit::workload::{Link, Work};
-use secrecy::SecretString;
-use tempfile::TempDir;
 
 use crate::world::{World, eventually, job};
 
-/// A Postgres that may be stopped.
-struct Own {
-    folder: TempDir,
-    server: Option<LocalPostgres>,
-    port: Option<u16>,
-    max_connections: u16,
-}
-
-impl Own {
-    async fn new(max_connections: u16) -> (Self, World) {
-        let mut own = Self {
-            folder: TempDir::new().unwrap(),
-            server: None,
-            port: None,
-            max_connections,
-        };
-        own.start();
-        let url = own.url();
-        migrate::run(&url, Group::Control).await.unwrap();
-        let world = World::at(url.clone(), url, None).await;
-        (own, world)
-    }
-
-    fn start(&mut self) {
-        let options = Options {
-            durability: Durability::TestOnly,
-            port: self.port,
-            max_connections: self.max_connections,
-            ..Options::new(self.folder.path().join("data"))
-        };
-        let server = tokio::task::block_in_place(|| LocalPostgres::start(&options, &|_| {}));
-        let server = server.unwrap();
-        self.port = Some(server.port());
-        self.server = Some(server);
-    }
-
-    fn stop(&mut self) {
-        let server = self.server.take().unwrap();
-        tokio::task::block_in_place(|| server.stop()).unwrap();
-    }
-
-    fn url(&self) -> SecretString {
-        self.server.as_ref().unwrap().url("linkspan").into()
-    }
-}
-
-impl Drop for Own {
-    fn drop(&mut self) {
-        drop(self.server.take());
-        // Its files may lie elsewhere.
-        let _ = linkspan_localdb::remove(&self.folder.path().join("data"));
-    }
+/// A Postgres that may be stopped, with the tables of jobs.
+async fn own(max_connections: u16) -> (OwnPostgres, World) {
+    let own = OwnPostgres::with_connections(max_connections);
+    let url = own.url();
+    migrate::run(&url, Group::Control).await.unwrap();
+    let world = World::at(url.clone(), url, None).await;
+    (own, world)
 }
 
 /// The processes that work when it goes are those that finish when it is back.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_under_load_costs_no_worker_and_no_job() {
-    let (mut database, world) = Own::new(100).await;
+    let (mut database, world) = own(100).await;
     let work = |n: u64| {
         let work = Work {
             takes: n % 30,
@@ -108,7 +61,7 @@ async fn a_restart_under_load_costs_no_worker_and_no_job() {
 /// Every connection is somebody else's for longer than a lease lives.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_connections_a_worker_waits_until_there_are_some() {
-    let (mut database, world) = Own::new(20).await;
+    let (mut database, world) = own(20).await;
     world.add(&[job(&Work { takes: 1, fails: 0 })]).await;
     let mut worker = world.start("a").await;
     world.until(1, "jobs.finished").await;
@@ -161,7 +114,7 @@ async fn without_connections_a_worker_waits_until_there_are_some() {
 /// run counts.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_outage_longer_than_a_lease_takes_no_jobs_from_workers_that_live() {
-    let (mut database, world) = Own::new(100).await;
+    let (mut database, world) = own(100).await;
     let work = Work {
         takes: 8_000,
         fails: 0,

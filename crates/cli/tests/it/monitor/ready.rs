@@ -3,13 +3,14 @@
 use std::collections::HashSet;
 
 use http::Method;
+use linkspan_testkit::OwnPostgres;
 use rustix::process::Signal;
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::scrape::{ON, monitor};
 use crate::installation::{Installation, Server, root_key};
-use crate::refresh::outage::Own;
 use crate::refresh::world::eventually;
 
 /// How many sockets of a process listen, as the system has it.
@@ -66,9 +67,9 @@ async fn there_is_a_monitor_only_where_a_setting_says() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_not_ready_while_the_database_is_away_and_healthy_all_the_same() {
-    let mut database = Own::new();
+    let mut database = OwnPostgres::new();
     let root = root_key("main");
-    let installation = Installation::at(&database.url());
+    let installation = Installation::at(database.url().expose_secret());
     let migrate = installation.command(&["migrate"], &root).run().await;
     migrate.printed();
     installation.bootstrap(&root).await;

@@ -2,6 +2,6 @@
 
 mod crowd;
 mod killed;
-pub(crate) mod outage;
+mod outage;
 mod paused;
 pub(crate) mod world;

@@ -2,60 +2,19 @@
 
 use std::time::Duration;
 
-use linkspan_localdb::{Durability, LocalPostgres, Options};
 use linkspan_simulator::Fault;
-use tempfile::TempDir;
+use linkspan_testkit::OwnPostgres;
+use secrecy::ExposeSecret as _;
 
 use super::world::{FUTURE, PAST, World, eventually};
 use crate::installation::Installation;
-
-/// A Postgres that may be stopped, with its files.
-pub(crate) struct Own {
-    folder: TempDir,
-    server: Option<LocalPostgres>,
-    port: Option<u16>,
-}
-
-impl Own {
-    pub(crate) fn new() -> Self {
-        let mut own = Self {
-            folder: TempDir::new().unwrap(),
-            server: None,
-            port: None,
-        };
-        own.start();
-        own
-    }
-
-    pub(crate) fn start(&mut self) {
-        let options = Options {
-            search_path: std::env::var_os("PATH"),
-            durability: Durability::TestOnly,
-            port: self.port,
-            ..Options::new(self.folder.path().join("data"))
-        };
-        let server = tokio::task::block_in_place(|| LocalPostgres::start(&options, &|_| {}));
-        let server = server.unwrap();
-        self.port = Some(server.port());
-        self.server = Some(server);
-    }
-
-    pub(crate) fn stop(&mut self) {
-        let server = self.server.take().unwrap();
-        tokio::task::block_in_place(|| server.stop()).unwrap();
-    }
-
-    pub(crate) fn url(&self) -> String {
-        self.server.as_ref().unwrap().url("linkspan")
-    }
-}
 
 /// The answer comes while there is no database: it is held, and stored when
 /// there is one again.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_provider_gives_is_stored_after_the_outage() {
-    let mut database = Own::new();
-    let world = World::on(Installation::at(&database.url())).await;
+    let mut database = OwnPostgres::new();
+    let world = World::on(Installation::at(database.url().expose_secret())).await;
     let [a, b] = [world.serve("a").await, world.serve("b").await];
     world.integrate(&a.api()).await;
     let before = world.connect(&a.api(), "one", FUTURE).await;
@@ -93,8 +52,8 @@ async fn what_the_provider_gives_is_stored_after_the_outage() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restart_under_load_costs_errors_and_no_token() {
     const CONNECTIONS: usize = 12;
-    let mut database = Own::new();
-    let world = World::on(Installation::at(&database.url())).await;
+    let mut database = OwnPostgres::new();
+    let world = World::on(Installation::at(database.url().expose_secret())).await;
     // A machine that is busy with other tests may keep a process from running for
     // longer than a lease of a second leaves it; then its refresh is repeated, as
     // refresh.md says.

@@ -21,16 +21,26 @@ pub(crate) struct Blow {
     moment: Moment,
 }
 
+/// Which blows there are.
+pub(crate) struct Blowing {
+    /// Where they may be struck.
+    pub(crate) points: &'static [&'static str],
+    /// Of ten blows so many kill; the others stop a process for a while.
+    pub(crate) kills: u64,
+    /// In milliseconds.
+    pub(crate) longest_pause: u64,
+}
+
 impl Blow {
-    /// The next one: at one of these points, or at a random moment.
-    pub(crate) fn draw(random: &mut Random, points: &[&'static str]) -> Self {
+    /// The next one: at one of the points, or at a random moment.
+    pub(crate) fn draw(random: &mut Random, of: &Blowing) -> Self {
         let millis = Duration::from_millis;
-        let fault = match random.below(10) {
-            0..6 => Fault::Kill,
-            _ => Fault::Pause(millis(random.below(1_500))),
+        let fault = match random.below(10) < of.kills {
+            true => Fault::Kill,
+            false => Fault::Pause(millis(random.below(of.longest_pause))),
         };
         let moment = match random.below(2) {
-            0 => Moment::Point(random.one_of(points)),
+            0 => Moment::Point(random.one_of(of.points)),
             _ => Moment::After(millis(random.below(120))),
         };
         Self { fault, moment }

@@ -12,7 +12,7 @@ use linkspan_shared::db::{Connection, Database, scalar};
 use linkspan_testkit::workload::{self, Hopeless, Link, Wait, Work};
 use linkspan_testkit::{TestDatabase, WorkerProgram};
 
-use crate::blows::{Blow, Order, hurt};
+use crate::blows::{Blow, Blowing, Order, hurt};
 use crate::random::Random;
 
 const LEASE: Duration = Duration::from_millis(600);
@@ -22,17 +22,21 @@ const END: Duration = Duration::from_secs(180);
 const GROUPS: u64 = 6;
 /// The points of a job and of its worker (`linkspan_shared::breakpoint`), and the
 /// test kinds' own.
-const POINTS: [&str; 9] = [
-    "job.taken",
-    "job.claimed",
-    "job.ran",
-    "job.settling",
-    "job.settled",
-    "keeper.promoted",
-    "keeper.ticked",
-    "enqueue.written",
-    "enqueue.committed",
-];
+const BLOWS: Blowing = Blowing {
+    points: &[
+        "job.taken",
+        "job.claimed",
+        "job.ran",
+        "job.settling",
+        "job.settled",
+        "keeper.promoted",
+        "keeper.ticked",
+        "enqueue.written",
+        "enqueue.committed",
+    ],
+    kills: 6,
+    longest_pause: 1_500,
+};
 
 /// What a round does, drawn before it happens.
 struct Round {
@@ -47,7 +51,7 @@ struct Round {
 
 impl Round {
     fn draw(random: &mut Random, n: u64) -> Result<Self> {
-        let blow = Blow::draw(random, &POINTS);
+        let blow = Blow::draw(random, &BLOWS);
         let count = 2 + random.below(6);
         let jobs = (0..count).map(|index| draw_job(random, n, index));
         Ok(Self {
