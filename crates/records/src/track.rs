@@ -71,8 +71,8 @@ SELECT $1, $2, -$3, gen_random_uuid(), array_agg(u.key) FROM ( \
 
 impl Store {
     /// Begins to track deletes (`trackDeletesStart`). A tracking that is under
-    /// way goes on, unless `restart`: a run that takes over where another was cut
-    /// off does not see again what that one saw.
+    /// way goes on: a run that takes over where another was cut off does not see again
+    /// what that one saw.
     ///
     /// # Errors
     /// [`Error::Stale`], [`Error::Dropped`], and when the database fails.
@@ -80,7 +80,6 @@ impl Store {
         &self,
         name: &StreamName,
         fence: Option<i64>,
-        restart: bool,
     ) -> Result<Tracking, Error> {
         loop {
             let stream = self.stream_for(name, fence).await?;
@@ -90,7 +89,7 @@ impl Store {
                 continue;
             };
             check(&stream, fence, row.fence)?;
-            if let Some(from) = row.tracked_from.filter(|_| !restart) {
+            if let Some(from) = row.tracked_from {
                 return Ok(Tracking {
                     from: Cursor(from),
                     is_continued: true,
@@ -104,6 +103,29 @@ impl Store {
             }
             // A later run has come between: the next look says so.
         }
+    }
+
+    /// Ends a tracking that is under way, if there is one, and deletes nothing: what
+    /// it has seen counts no more. A writer whose fence is too low changes nothing.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn track_abandon(&self, name: &StreamName, fence: i64) -> Result<(), Error> {
+        let Some(stream) = self.stream(name).await? else {
+            return Ok(());
+        };
+        diesel::sql_query(
+            "WITH s AS (UPDATE records.streams SET tracked_from = NULL \
+                 WHERE environment_id = $1 AND id = $2 AND tracked_from IS NOT NULL \
+                 AND fence <= $3 RETURNING id) \
+             DELETE FROM records.seen USING s WHERE environment_id = $1 AND stream = s.id",
+        )
+        .bind::<SqlUuid, _>(stream.name.environment)
+        .bind::<BigInt, _>(stream.id)
+        .bind::<BigInt, _>(fence)
+        .execute(&mut *self.db().conn().await?)
+        .await?;
+        Ok(())
     }
 
     /// Deletes what was neither saved nor found unchanged since the tracking

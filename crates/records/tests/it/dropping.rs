@@ -13,11 +13,7 @@ const LEFT: &str = "SELECT (SELECT count(*) FROM records.records) + (SELECT coun
 async fn a_stream_is_out_of_sight_at_once_and_swept_in_pieces() {
     let world = World::new().await;
     world.save(&[r#"{"id":1}"#, r#"{"id":2}"#]).await;
-    world
-        .store
-        .track_begin(&world.name, None, false)
-        .await
-        .unwrap();
+    world.store.track_begin(&world.name, None).await.unwrap();
     world.save(&[r#"{"id":1}"#]).await;
     world.store.drop_stream(&world.name).await.unwrap();
     assert_eq!(world.texts().await, ids(&[]));
@@ -44,11 +40,7 @@ async fn a_process_that_remembers_a_stream_that_is_gone_saves_to_a_new_one() {
     // A reader of the old stream goes on with its cursor.
     assert!(again.cursor > saved.cursor);
     other.drop_stream(&world.name).await.unwrap();
-    world
-        .store
-        .track_begin(&world.name, None, false)
-        .await
-        .unwrap();
+    world.store.track_begin(&world.name, None).await.unwrap();
     world.store.sweep(1_000).await.unwrap();
     assert_eq!(world.counts().await, (0, 0));
 }

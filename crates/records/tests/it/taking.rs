@@ -46,11 +46,7 @@ async fn an_emptied_stream_keeps_its_place_and_its_fence() {
         .batch_delete(&world.name, raws(&[r#"{"id":2}"#]), Writer::default())
         .await
         .unwrap();
-    world
-        .store
-        .track_begin(&world.name, Some(5), false)
-        .await
-        .unwrap();
+    world.store.track_begin(&world.name, Some(5)).await.unwrap();
     // As if the clock had been an hour ahead.
     world
         .run_sql("UPDATE records.streams SET sequence = sequence + 3600000000")
@@ -108,7 +104,7 @@ async fn a_run_that_was_replaced_does_not_make_a_deleted_stream_anew() {
     let other = Store::new(world.db.clone(), world.vault.clone());
     other.drop_stream(name).await.unwrap();
     assert!(dropped(save(&world.store, "b").await.unwrap_err()));
-    let tracked = world.store.track_begin(name, Some(5), false).await;
+    let tracked = world.store.track_begin(name, Some(5)).await;
     assert!(dropped(tracked.unwrap_err()));
     assert_eq!(world.store.track_end(name, Some(5)).await.unwrap(), 0);
     assert_eq!(world.number(streams).await, 0);

@@ -25,7 +25,7 @@ async fn what_is_neither_saved_nor_found_unchanged_is_deleted() {
         0,
         "none is under way"
     );
-    let tracking = world.store.track_begin(name, None, false).await.unwrap();
+    let tracking = world.store.track_begin(name, None).await.unwrap();
     assert!(!tracking.is_continued);
     let page = world
         .save(&[
@@ -71,20 +71,21 @@ async fn what_is_neither_saved_nor_found_unchanged_is_deleted() {
 async fn a_run_that_takes_over_goes_on_where_the_other_was_cut_off() {
     let world = world(4).await;
     let name = &world.name;
-    world.store.track_begin(name, Some(1), false).await.unwrap();
+    world.store.track_begin(name, Some(1)).await.unwrap();
     world
         .save_as(
             Writer::fenced(1),
             &[r#"{"id":"0","n":0}"#, r#"{"id":"1","n":1}"#],
         )
         .await;
-    let tracking = world.store.track_begin(name, Some(2), false).await.unwrap();
+    let tracking = world.store.track_begin(name, Some(2)).await.unwrap();
     assert!(tracking.is_continued);
     world
         .save_as(Writer::fenced(2), &[r#"{"id":"2","n":0}"#])
         .await;
     let stale = world.store.track_end(name, Some(1)).await;
     assert!(matches!(stale, Err(Error::Stale { .. })), "{stale:?}");
+    world.store.track_abandon(name, 1).await.unwrap();
     assert_eq!(world.store.track_end(name, Some(2)).await.unwrap(), 1);
     assert_eq!(world.all().await.last().unwrap().id().unwrap(), "3");
 }
@@ -93,9 +94,10 @@ async fn a_run_that_takes_over_goes_on_where_the_other_was_cut_off() {
 async fn a_tracking_that_begins_anew_forgets_what_was_seen() {
     let world = world(3).await;
     let name = &world.name;
-    world.store.track_begin(name, None, false).await.unwrap();
+    world.store.track_begin(name, None).await.unwrap();
     world.save(&[r#"{"id":"0","n":0}"#]).await;
-    world.store.track_begin(name, None, true).await.unwrap();
+    world.store.track_abandon(name, 0).await.unwrap();
+    world.store.track_begin(name, None).await.unwrap();
     world.save(&[r#"{"id":"1","n":0}"#]).await;
     assert_eq!(world.store.track_end(name, None).await.unwrap(), 2);
     assert_eq!(world.counts().await, (1, 2));
@@ -105,7 +107,7 @@ async fn a_tracking_that_begins_anew_forgets_what_was_seen() {
 async fn a_webhook_that_changes_a_record_meanwhile_keeps_it() {
     let world = world(2).await;
     let name = &world.name;
-    world.store.track_begin(name, Some(1), false).await.unwrap();
+    world.store.track_begin(name, Some(1)).await.unwrap();
     world
         .save_as(Writer::fenced(1), &[r#"{"id":"0","n":0}"#])
         .await;
@@ -116,11 +118,7 @@ async fn a_webhook_that_changes_a_record_meanwhile_keeps_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_are_deleted_in_pieces() {
     let world = world(3_500).await;
-    world
-        .store
-        .track_begin(&world.name, None, false)
-        .await
-        .unwrap();
+    world.store.track_begin(&world.name, None).await.unwrap();
     world.save(&[r#"{"id":"17","n":0}"#]).await;
     world
         .run_sql(
@@ -149,7 +147,7 @@ async fn many_are_deleted_in_pieces() {
 async fn what_is_seen_after_an_end_was_cut_off_stays() {
     let world = world(2_500).await;
     let name = &world.name;
-    world.store.track_begin(name, Some(1), false).await.unwrap();
+    world.store.track_begin(name, Some(1)).await.unwrap();
     // Another piece than the first fails.
     world
         .run_sql(
@@ -169,7 +167,7 @@ async fn what_is_seen_after_an_end_was_cut_off_stays() {
     let all = world.all().await;
     let left = all.iter().filter(|r| r.last_action != Action::Deleted);
     let seen: Vec<&str> = left.take(5).map(|r| r.text.as_str()).collect();
-    let tracking = world.store.track_begin(name, Some(2), false).await.unwrap();
+    let tracking = world.store.track_begin(name, Some(2)).await.unwrap();
     assert!(tracking.is_continued);
     let outcome = world.save_as(Writer::fenced(2), &seen).await;
     assert_eq!(outcome.unchanged.len(), 5);

@@ -2,7 +2,7 @@
 
 mod checkpoint;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -77,9 +77,6 @@ pub struct RunContext {
     facts: Facts,
     checkpoint_key: String,
     fence: i64,
-    /// Whether the run begins without a checkpoint: then what an earlier one that
-    /// tracked deletes has seen counts no more.
-    is_fresh: bool,
     stopping: CancellationToken,
     state: Mutex<State>,
     checkpoint: tokio::sync::Mutex<Option<checkpoint::Read>>,
@@ -89,8 +86,6 @@ pub struct RunContext {
 struct State {
     result: RunResult,
     merging: HashMap<String, Merging>,
-    /// The models whose deletes this run has begun to track.
-    tracked: HashSet<String>,
     log: Log,
     told: Option<Instant>,
     had_outage: bool,
@@ -103,6 +98,7 @@ pub(crate) struct Begun {
     pub(crate) facts: Facts,
     pub(crate) fence: i64,
     pub(crate) result: RunResult,
+    /// Whether it begins without a checkpoint.
     pub(crate) is_fresh: bool,
 }
 
@@ -116,7 +112,6 @@ impl RunContext {
             function: begun.function,
             facts: begun.facts,
             fence: begun.fence,
-            is_fresh: begun.is_fresh,
             stopping: stop,
             state: Mutex::new(State {
                 result: begun.result,
@@ -239,9 +234,7 @@ impl RunContext {
     /// When the database fails.
     pub async fn track_deletes_start(&self, model: &str) -> Result<(), Failure> {
         let name = self.stream(model)?;
-        let is_first = self.state().tracked.insert(model.to_owned());
-        let restart = self.is_fresh && is_first;
-        let begun = self.store.track_begin(&name, Some(self.fence), restart);
+        let begun = self.store.track_begin(&name, Some(self.fence));
         self.known(begun.await).map(drop)
     }
 

@@ -176,6 +176,12 @@ pub(super) async fn prepare(
             true => store.empty(&name, Some(claim.fence)).await?,
             false => store.take(&name, claim.fence).await?,
         }
+        // A run without a checkpoint reads everything: what an earlier one that tracked
+        // deletes has seen counts no more. Not only when this one begins to track, since
+        // it may save a checkpoint before and be cut off between the two.
+        if begun.is_fresh {
+            store.track_abandon(&name, claim.fence).await?;
+        }
     }
     reach("sync.emptied");
     if is_gone(core, sync).await? {

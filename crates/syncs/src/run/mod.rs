@@ -298,6 +298,9 @@ impl Run<'_> {
                         syncs::run_result.eq(result),
                         syncs::run_error.eq(error),
                         syncs::updated_at.eq(diesel::dsl::now),
+                        // In this one statement: Postgres looks at the environment of a
+                        // row that is changed twice, and waits for who deletes it.
+                        (status == SUCCEEDED).then(|| syncs::synced_at.eq(syncs::run_started_at)),
                     ))
                     .returning(Sync::as_returning())
                     .get_result(conn)
@@ -307,12 +310,6 @@ impl Run<'_> {
                 let Some(sync) = sync else {
                     return Ok(false);
                 };
-                if status == SUCCEEDED {
-                    diesel::update(syncs::table.find((sync.environment_id, sync.id)))
-                        .set(syncs::synced_at.eq(sync.run_started_at))
-                        .execute(conn)
-                        .await?;
-                }
                 if sync.is_again_due {
                     linkspan_jobs::enqueue(conn, &[Again::job(&sync)?]).await?;
                 }

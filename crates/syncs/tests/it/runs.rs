@@ -324,3 +324,52 @@ async fn a_run_that_was_cut_off_six_times_has_failed_and_what_is_to_follow_it_do
     );
     world.end().await;
 }
+
+/// A run that begins from nothing may be cut off after its first checkpoint and before
+/// it tracks deletes: what an earlier run had seen is no word on what is there now.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_earlier_run_saw_counts_no_more_when_one_begins_from_nothing() {
+    let runs = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&runs);
+    let function = native(move |context| {
+        let run = counted.fetch_add(1, Ordering::SeqCst);
+        Box::pin(async move {
+            context.checkpoint().await?;
+            let mut place = Map::new();
+            place.insert("next".to_owned(), run.into());
+            match run {
+                0 => {
+                    context.track_deletes_start("Item").await?;
+                    save(context, &["a", "b"], 1).await?;
+                    context.save_checkpoint(place).await?;
+                    Err(Failure::new("half of it only"))
+                }
+                1 => {
+                    context.save_checkpoint(place).await?;
+                    Err(Failure::Outage("cut off".to_owned()))
+                }
+                // b is gone from the API since.
+                _ => {
+                    context.track_deletes_start("Item").await?;
+                    save(context, &["a"], 1).await?;
+                    context.clear_checkpoint().await?;
+                    context.track_deletes_end("Item").await.map(drop)
+                }
+            }
+        })
+    });
+    let world = World::new(Natives::new().with("items", function)).await;
+    world.record(|_| ()).await;
+    world.until_number(ENDED, 1).await;
+    let reset = Opts {
+        reset: true,
+        empty_cache: false,
+    };
+    linkspan_syncs::trigger(&world.app.core, &world.scope(&[]), reset)
+        .await
+        .unwrap();
+    world.until_number(ENDED, 2).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 3);
+    assert_eq!(world.items().await, [("a".to_owned(), 1)]);
+    world.end().await;
+}

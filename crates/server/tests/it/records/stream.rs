@@ -177,7 +177,7 @@ async fn a_tracking_that_begins_is_no_change_and_holds_up_none() {
     world.save(&[r#"{"id":1}"#]).await;
     let mut events = Events::open(&world, "", "").await;
     assert_eq!(events.ids(1).await, [1]);
-    store.track_begin(&world.name, None, false).await.unwrap();
+    store.track_begin(&world.name, None).await.unwrap();
     world.save(&[r#"{"id":2}"#]).await;
     assert_eq!(events.ids(1).await, [2]);
     assert_eq!(store.track_end(&world.name, None).await.unwrap(), 1);
