@@ -9,8 +9,8 @@ use crate::blows::{Blow, Blowing};
 use crate::random::Random;
 
 /// At the points of a run, of its stores and of its worker
-/// (`linkspan_shared::breakpoint`). Most pauses outlast a lease by so much that another
-/// worker has the run by then.
+/// (`linkspan_shared::breakpoint`). Most pauses outlast a lease; whether another worker
+/// has the run by then depends on how many runs wait.
 const BLOWS: Blowing = Blowing {
     points: &[
         "sync.begun",
@@ -131,8 +131,8 @@ impl Round {
         if random.below(12) == 0 {
             raised.push(below(random, FOLLOWED));
         }
-        // So few that workers come to what they are told: a run that nobody takes over
-        // while its worker is stopped proves nothing.
+        // Few, since each that waits delays the taking over of a run whose worker is
+        // stopped.
         let mut told: Vec<Told> = (0..random.below(3)).map(|_| Told::draw(random)).collect();
         if n.is_multiple_of(3) {
             told.push(Told {
