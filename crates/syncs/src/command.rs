@@ -98,13 +98,14 @@ async fn carry_out(conn: &mut Connection, all: &[Sync], command: Command) -> Res
     match command {
         Command::Start => start_all(conn, all).await,
         Command::Pause => {
-            change(conn, all, &format!("state = '{PAUSED}'")).await?;
             schedules::pause_all(conn, &schedule_ids(all)).await?;
-            stop(conn, all).await?;
+            cancel_jobs(conn, all).await?;
+            change(conn, all, &format!("state = '{PAUSED}', {}", stopped())).await?;
             Ok(told(all, "paused"))
         }
         Command::Cancel => {
-            stop(conn, all).await?;
+            cancel_jobs(conn, all).await?;
+            change(conn, all, &stopped()).await?;
             Ok(told(all, "cancelled"))
         }
         Command::Trigger(opts) => trigger_all(conn, all, opts).await,
@@ -123,7 +124,6 @@ fn schedule_ids<'a>(all: impl IntoIterator<Item = &'a Sync>) -> Vec<i64> {
 
 async fn start_all(conn: &mut Connection, all: &[Sync]) -> Result<Told, Error> {
     let (paused, others): (Vec<Sync>, Vec<Sync>) = all.iter().cloned().partition(Sync::is_paused);
-    change(conn, &paused, &format!("state = '{STARTED}'")).await?;
     schedules::resume_all(conn, &schedule_ids(&paused)).await?;
     let live = enqueue(conn, &paused, Reason::Started).await?;
     // Who pauses a sync and starts it at once has it run, also while the run that was
@@ -133,8 +133,9 @@ async fn start_all(conn: &mut Connection, all: &[Sync]) -> Result<Told, Error> {
             && (sync.run_job != Some(live.job) || sync.run_status.as_deref() == Some(CANCELLED))
     });
     let follow: Vec<&Sync> = follow.map(|(sync, _)| *sync).collect();
-    // A run that begins takes this back.
-    change(conn, follow.iter().copied(), "is_again_due = true").await?;
+    // A run that begins takes what is due back.
+    let started = format!("state = '{STARTED}', {}", again_due(&follow));
+    change(conn, &paused, &started).await?;
     run_again(conn, &follow).await?;
     let mut came_to = told(&paused, "started");
     came_to.extend(told(&others, "runs by its schedule already"));
@@ -175,10 +176,11 @@ async fn trigger_all(conn: &mut Connection, all: &[Sync], opts: Opts) -> Result<
     }
     cancel_jobs(conn, replaced).await?;
     let (reset, empty) = (opts.reset, i64::from(opts.empty_cache));
-    let asked =
-        format!("is_reset_due = is_reset_due OR {reset}, empties_asked = empties_asked + {empty}");
+    let asked = format!(
+        "is_reset_due = is_reset_due OR {reset}, empties_asked = empties_asked + {empty}, {}",
+        again_due(&due)
+    );
     change(conn, all, &asked).await?;
-    change(conn, due, "is_again_due = true").await?;
     run_again(conn, &again).await?;
     Ok(came_to)
 }
@@ -248,16 +250,23 @@ pub async fn again(core: &Core, environment: EnvironmentId, id: Uuid) -> Result<
     Ok(is_done)
 }
 
-/// Cancels what waits or runs, and what was to follow it. A run under way counts
-/// as cancelled from now on; if it is done before it hears of it, it says so.
-async fn stop(conn: &mut Connection, all: &[Sync]) -> Result<(), Error> {
-    cancel_jobs(conn, all).await?;
-    let stopped = format!(
+/// Nothing follows any more. A run under way counts as cancelled from now on; if it
+/// is done before it hears of it, it says so.
+fn stopped() -> String {
+    format!(
         "is_again_due = false, \
          run_finished_at = CASE run_status WHEN '{RUNNING}' THEN now() ELSE run_finished_at END, \
          run_status = CASE run_status WHEN '{RUNNING}' THEN '{CANCELLED}' ELSE run_status END"
-    );
-    change(conn, all, &stopped).await
+    )
+}
+
+/// Of the syncs that are changed, a run of these is to follow the one under way.
+fn again_due(these: &[&Sync]) -> String {
+    let ids: Vec<String> = these.iter().map(|sync| format!("'{}'", sync.id)).collect();
+    match ids.is_empty() {
+        true => "is_again_due = is_again_due".to_owned(),
+        false => format!("is_again_due = is_again_due OR id IN ({})", ids.join(", ")),
+    }
 }
 
 async fn cancel_jobs<'a>(
@@ -272,7 +281,9 @@ async fn cancel_jobs<'a>(
     Ok(())
 }
 
-/// Changes the rows of syncs of one environment.
+/// Changes the rows of syncs of one environment. Once in a transaction: for a row that
+/// it has changed itself Postgres asks for the environment's again, which may wait for
+/// who deletes that and waits for this row.
 async fn change<'a>(
     conn: &mut Connection,
     all: impl IntoIterator<Item = &'a Sync>,

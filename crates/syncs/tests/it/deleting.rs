@@ -2,8 +2,9 @@
 //! variant.
 
 use http::Method;
+use linkspan_shared::tenancy::environments;
 use linkspan_syncs::{
-    Claim, Error, Execution, Name, Natives, Reason, RunContext, RunSync, Running, Stopping,
+    Claim, Error, Execution, Name, Natives, Reason, RunContext, RunSync, Running, Scope, Stopping,
 };
 use serde_json::{Map, Value, json};
 
@@ -84,18 +85,49 @@ async fn nothing_is_left_of_an_integration_while_a_run_is_under_way() {
     world.end().await;
 }
 
+async fn delete_environment(world: &World) {
+    let number = "SELECT number FROM environments WHERE name = 'dev'";
+    let number = world.number(number).await;
+    let account = world.app.dev.environment.account_id;
+    environments::delete(&world.app.core, account, number)
+        .await
+        .unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_of_an_environment() {
     let world = world(leaving, 2).await;
-    linkspan_shared::tenancy::environments::delete(
-        &world.app.core,
-        world.app.dev.environment.account_id,
-        world
-            .number("SELECT number FROM environments WHERE name = 'dev'")
-            .await,
-    )
-    .await
-    .unwrap();
+    delete_environment(&world).await;
+    nothing_is_left(&world).await;
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_deletes_an_environment_and_who_pauses_its_syncs_wait_for_each_other_in_turn() {
+    let world = world(leaving, 2).await;
+    // Who pauses has the sync's row, and comes no further.
+    let admin = world.admin().await;
+    let hold = "BEGIN; SELECT FROM jobs.schedules WHERE key LIKE 'sync:%' FOR UPDATE";
+    admin.batch_execute(hold).await.unwrap();
+    let scope = Scope {
+        environment: world.environment,
+        integration: "demo",
+        connection: None,
+        names: &[],
+    };
+    let waiting = "SELECT count(*) FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let pause = linkspan_syncs::pause(&world.app.core, &scope);
+    let delete = async {
+        world.until_number(waiting, 1).await;
+        delete_environment(&world).await;
+    };
+    let release = async {
+        world.until_number(waiting, 2).await;
+        admin.batch_execute("COMMIT").await.unwrap();
+    };
+    let (paused, (), ()) = tokio::join!(pause, delete, release);
+    paused.unwrap();
     nothing_is_left(&world).await;
     world.end().await;
 }

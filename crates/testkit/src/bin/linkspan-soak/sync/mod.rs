@@ -212,8 +212,13 @@ async fn prepare(app: &TestApp) -> Result<Ground> {
         ground.connections.push(Connection { id, number });
     }
     for way in Way::ALL {
+        let mut definition = way.definition();
+        // A thousand first runs would wait at the beginning, and a run whose worker is
+        // stopped behind them, so that nobody would take it over before its worker
+        // goes on.
+        definition.auto_start = false;
         let function =
-            functions::record(&ground.core, environment, INTEGRATION, &way.definition()).await?;
+            functions::record(&ground.core, environment, INTEGRATION, &definition).await?;
         let arrange = Arrange {
             environment,
             integration: function.integration_id,

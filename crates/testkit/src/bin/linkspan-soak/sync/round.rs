@@ -9,8 +9,7 @@ use crate::blows::{Blow, Blowing};
 use crate::random::Random;
 
 /// At the points of a run, of its stores and of its worker
-/// (`linkspan_shared::breakpoint`). Most pauses outlast a lease; whether another worker
-/// has the run by then depends on how many runs wait.
+/// (`linkspan_shared::breakpoint`). Most pauses outlast a lease.
 const BLOWS: Blowing = Blowing {
     points: &[
         "sync.begun",
@@ -131,9 +130,9 @@ impl Round {
         if random.below(12) == 0 {
             raised.push(below(random, FOLLOWED));
         }
-        // Few, since each that waits delays the taking over of a run whose worker is
-        // stopped.
-        let mut told: Vec<Told> = (0..random.below(3)).map(|_| Told::draw(random)).collect();
+        // Few enough for none to wait long: a run whose worker is stopped is taken over
+        // after those that wait.
+        let mut told: Vec<Told> = (0..=random.below(4)).map(|_| Told::draw(random)).collect();
         if n.is_multiple_of(3) {
             told.push(Told {
                 act: Act::Trigger(Opts::default()),
